@@ -1,0 +1,105 @@
+"""What a visit leaves behind that nobody may lose: notes, photos, arrivals, signatures, objections.
+
+Evidence made on a ticket that has meanwhile moved on or changed hands is kept all the same, marked `late`.
+"""
+
+import hashlib
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from shared_schema.identifiers import Count, Line, OperationId, PersonId, RequiredLine, RequiredWords, Sha256, Words
+
+
+class PhotoSlot(str, Enum):
+    """What a photo shows, seen from the visit."""
+
+    REPORTED = "reported"
+    BEFORE = "before"
+    AFTER = "after"
+    OBJECTION = "objection"
+
+
+class Note(Struct, frozen=True, omit_defaults=True):
+    operation_id: OperationId
+    author: PersonId
+    written_at: datetime
+    text: RequiredWords
+    late: bool = False
+
+
+class Photo(Struct, frozen=True, omit_defaults=True):
+    """A photo by its content; the bytes travel apart (tus) and may arrive later than this."""
+
+    operation_id: OperationId
+    sha256: Sha256
+    size_bytes: Count
+    media_type: str
+    slot: PhotoSlot
+    taken_by: PersonId
+    taken_at: datetime
+    late: bool = False
+
+
+class Arrival(Struct, frozen=True, omit_defaults=True):
+    operation_id: OperationId
+    technician: PersonId
+    arrived_at: datetime
+    late: bool = False
+
+
+Coordinate: TypeAlias = Annotated[int, Meta(ge=0, le=10_000)]
+Point: TypeAlias = tuple[Coordinate, Coordinate]
+
+
+class Signature(Struct, frozen=True):
+    """Strokes as drawn, in whole units of a `width` × `height` pad, so they print sharp at any size."""
+
+    width: Coordinate
+    height: Coordinate
+    strokes: Annotated[
+        tuple[Annotated[tuple[Point, ...], Meta(min_length=1, max_length=5_000)], ...],
+        Meta(min_length=1, max_length=200),
+    ]
+
+
+class Statement(Struct, frozen=True):
+    """Exactly what the customer was shown before signing or objecting."""
+
+    language: Line
+    text: RequiredWords
+    found: Words
+    done: Words
+    photos: Annotated[tuple[Sha256, ...], Meta(max_length=200)]
+
+
+class SignOff(Struct, frozen=True, omit_defaults=True):
+    operation_id: OperationId
+    technician: PersonId
+    signed_at: datetime
+    statement: Statement
+    statement_sha256: Sha256
+    signer: RequiredLine
+    rating: Annotated[int, Meta(ge=1, le=5)]
+    comment: Words
+    signature: Signature
+    late: bool = False
+
+
+class Objection(Struct, frozen=True, omit_defaults=True):
+    operation_id: OperationId
+    technician: PersonId
+    raised_at: datetime
+    statement: Statement
+    statement_sha256: Sha256
+    words: RequiredWords
+    photos: tuple[Sha256, ...] = ()
+    late: bool = False
+
+
+def digest(statement: Statement) -> str:
+    """SHA-256, in hexadecimal, of the statement's canonical JSON (keys in declared order, no white space, UTF-8)."""
+    return hashlib.sha256(msgspec.json.encode(statement)).hexdigest()

@@ -1,0 +1,237 @@
+"""Every change anyone can make to a ticket, and the envelope it travels in.
+
+A technician's tap and a dispatcher's click are the same kind of value. An operation never changes after it was made:
+its bytes are hashed into the journal of the device that made it. Unknown fields are refused and not ignored, because
+ignoring a field would lose what a person typed into it.
+"""
+
+from datetime import datetime
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta, Struct
+
+from shared_schema.evidence import PhotoSlot, Signature, Statement
+from shared_schema.identifiers import (
+    Count,
+    DeviceId,
+    Line,
+    OperationId,
+    PersonId,
+    RequiredLine,
+    RequiredWords,
+    Sha256,
+    TicketId,
+    Words,
+)
+from shared_schema.lifecycle import Channel, Kind, Role, Severity
+from shared_schema.ticket import Customer, Product, Window
+
+
+class _Operation(Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True):
+    pass
+
+
+# -- made at the desk ------------------------------------------------------------------------------------------------
+
+
+class CreateTicket(_Operation, frozen=True, tag="create_ticket"):
+    number: RequiredLine
+    ticket_kind: Kind
+    channel: Channel
+    customer: Customer
+    product: Product
+    problem: RequiredWords
+    wished_time: Line = ""
+    linked_ticket: TicketId | None = None
+
+
+class CorrectDetails(_Operation, frozen=True, tag="correct_details"):
+    """Customer or product as they really are; `seen_*` is what the dispatcher had in front of them."""
+
+    customer: Customer
+    product: Product
+    seen_customer: Customer
+    seen_product: Product
+
+
+class ConfirmTicket(_Operation, frozen=True, tag="confirm_ticket"):
+    """The facts were checked with the customer and the severity graded."""
+
+    severity: Severity
+    words: Words = ""
+
+
+class GradeTicket(_Operation, frozen=True, tag="grade_ticket"):
+    severity: Severity
+
+
+class RecordRemoteHelp(_Operation, frozen=True, tag="record_remote_help"):
+    words: RequiredWords
+
+
+class SolveRemotely(_Operation, frozen=True, tag="solve_remotely"):
+    words: RequiredWords
+
+
+class AssignTicket(_Operation, frozen=True, tag="assign_ticket"):
+    """A technician and the window the customer has been told; also how a ticket changes hands."""
+
+    technician: PersonId
+    window: Window
+    replaces: PersonId | None = None
+    """Who had it when the dispatcher decided: a colleague's decision in between is not overwritten unseen."""
+
+
+class CancelTicket(_Operation, frozen=True, tag="cancel_ticket"):
+    reason: RequiredWords
+
+
+class CloseTicket(_Operation, frozen=True, tag="close_ticket"):
+    words: Words = ""
+
+
+class ReopenTicket(_Operation, frozen=True, tag="reopen_ticket"):
+    reason: RequiredWords
+
+
+# -- made on the technician's phone ----------------------------------------------------------------------------------
+
+
+class AcceptTicket(_Operation, frozen=True, tag="accept_ticket"):
+    pass
+
+
+class StartTravel(_Operation, frozen=True, tag="start_travel"):
+    pass
+
+
+class Arrive(_Operation, frozen=True, tag="arrive"):
+    pass
+
+
+class ShowCredential(_Operation, frozen=True, tag="show_credential"):
+    """The technician showed the work credential to the customer."""
+
+
+class ConfirmProblem(_Operation, frozen=True, tag="confirm_problem"):
+    """What the problem is, agreed at the door; the reported one is kept beside it."""
+
+    words: RequiredWords
+
+
+class WaitFor(_Operation, frozen=True, tag="wait_for"):
+    words: RequiredWords
+
+
+class ResumeWork(_Operation, frozen=True, tag="resume_work"):
+    pass
+
+
+class FinishWork(_Operation, frozen=True, tag="finish_work"):
+    found: RequiredWords
+    done: RequiredWords
+
+
+class SignOffVisit(_Operation, frozen=True, tag="sign_off"):
+    """The customer accepts: what they saw, who signs, how they rate it."""
+
+    statement: Statement
+    statement_sha256: Sha256
+    signer: RequiredLine
+    rating: Annotated[int, Meta(ge=1, le=5)]
+    signature: Signature
+    comment: Words = ""
+
+
+class RaiseObjection(_Operation, frozen=True, tag="raise_objection"):
+    """The customer does not accept, and says why."""
+
+    statement: Statement
+    statement_sha256: Sha256
+    words: RequiredWords
+    photos: Annotated[tuple[Sha256, ...], Meta(max_length=50)] = ()
+
+
+# -- made by either ---------------------------------------------------------------------------------------------------
+
+
+class AddNote(_Operation, frozen=True, tag="add_note"):
+    text: RequiredWords
+
+
+class AddPhoto(_Operation, frozen=True, tag="add_photo"):
+    sha256: Sha256
+    size_bytes: Annotated[int, Meta(ge=1, le=64 * 2**20)]
+    media_type: Annotated[str, Meta(pattern=r"^image/(jpeg|png|webp)\Z")]
+    slot: PhotoSlot
+
+
+OfficeOperation: TypeAlias = (
+    CreateTicket
+    | CorrectDetails
+    | ConfirmTicket
+    | GradeTicket
+    | RecordRemoteHelp
+    | SolveRemotely
+    | AssignTicket
+    | CancelTicket
+    | CloseTicket
+    | ReopenTicket
+)
+VisitOperation: TypeAlias = (
+    AcceptTicket
+    | StartTravel
+    | Arrive
+    | ShowCredential
+    | ConfirmProblem
+    | WaitFor
+    | ResumeWork
+    | FinishWork
+    | SignOffVisit
+    | RaiseObjection
+)
+Operation: TypeAlias = OfficeOperation | VisitOperation | AddNote | AddPhoto
+
+
+def kind_of(operation: Operation) -> str:
+    """The operation's name on the wire, in the catalogues and in `lifecycle.MOVES`."""
+    tag = operation.__struct_config__.tag
+    assert isinstance(tag, str), tag
+    return tag
+
+
+# -- the envelope -----------------------------------------------------------------------------------------------------
+
+
+class Actor(Struct, frozen=True, forbid_unknown_fields=True):
+    person: PersonId
+    role: Role
+
+
+class Clock(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the device's clock stood to the server's when last measured: server = device + offset ± uncertainty."""
+
+    offset_ms: Annotated[int, Meta(ge=-(2**50), le=2**50)] = 0
+    uncertainty_ms: Count | None = None
+    """None: never measured."""
+
+
+FIRST_HASH = "0" * 64
+"""What the first envelope of a journal names as the hash before it."""
+
+
+class Envelope(Struct, frozen=True, forbid_unknown_fields=True):
+    id: OperationId
+    device: DeviceId
+    sequence: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+    """Number in this device's journal, from 1, without gaps."""
+    ticket: TicketId
+    actor: Actor
+    base_version: Count
+    """The version of the ticket, as confirmed by the office, on which this was made; 0 for a new one."""
+    occurred_at: Annotated[datetime, Meta(tz=True)]
+    """By the device's own clock: data, never order."""
+    clock: Clock
+    previous_hash: Sha256
+    """SHA-256 of the bytes of the envelope before this one in the device's journal."""
+    operation: Operation

@@ -1,0 +1,164 @@
+"""The messages between a phone and the office, and the one interface the sync engine sees.
+
+`POST /sync/v1/round` carries a RoundRequest up and a RoundReply down. Operations, verdicts and changes inside them are
+left undecoded (`Raw`), so that one that cannot be read never takes its neighbours with it. See docs/sync-protocol.md.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Annotated, Protocol, TypeAlias
+
+from msgspec import Meta, Raw, Struct
+
+from shared_schema.apply import Filing
+from shared_schema.credentials import Reference
+from shared_schema.identifiers import Count, DeviceId, Line, PersonId, RequiredLine, Sha256
+from shared_schema.rejections import Rejection
+from shared_schema.ticket import Ticket
+
+PROTOCOL = 1
+"""The version this code speaks; a message of another major version is answered with `upgrade-required`."""
+
+OPERATIONS_PER_ROUND = 200
+CHANGES_PER_ROUND = 200
+OPERATION_BYTES = 1_000_000
+"""A signature with every stroke allowed stays far below this."""
+
+
+class Holding(Struct, frozen=True):
+    """What the phone believes its scope to be, for the check that ends a round."""
+
+    count: Count
+    digest: Sha256
+
+
+class RoundRequest(Struct, frozen=True):
+    protocol: int
+    device: DeviceId
+    cursor: Count
+    """Feed position up to which the phone has applied everything; 0 for nothing yet."""
+    ops: Annotated[list[Raw], Meta(max_length=OPERATIONS_PER_ROUND)] = []
+    reference: str = ""
+    """Version of the Reference held."""
+    holding: Holding | None = None
+
+
+class Verdict(Struct, frozen=True, omit_defaults=True):
+    """The server's answer to one operation, stored under its id: asking again gets the same answer."""
+
+    id: str
+    sequence: int
+    filing: Filing
+    version: int = 0
+    """The ticket's version after it."""
+    rejection: Rejection | None = None
+    """Set exactly when refused; None there means a reason this reader does not know yet."""
+
+
+class PutTicket(Struct, frozen=True, tag_field="change", tag="put_ticket"):
+    position: Count
+    ticket: Ticket
+
+
+class WithdrawTicket(Struct, frozen=True, tag_field="change", tag="withdraw_ticket"):
+    """The ticket left this identity's scope: reassigned, or closed and expired."""
+
+    position: Count
+    ticket: str
+
+
+Change: TypeAlias = PutTicket | WithdrawTicket
+
+
+class RoundReply(Struct, frozen=True, omit_defaults=True):
+    protocol: int
+    server_time_ms: int
+    """Unix time in milliseconds when the reply was made."""
+    received_through: int
+    """The office durably holds this device's journal from 1 up to here."""
+    cursor: int
+    verdicts: list[Raw] = []
+    changes: list[Raw] = []
+    more: bool = False
+    in_step: bool | None = None
+    """The answer to `holding`; None where there was nothing to compare."""
+    reference: Reference | None = None
+
+
+class EnrolRequest(Struct, frozen=True):
+    protocol: int
+    key: Annotated[str, Meta(min_length=8, max_length=200)]
+    """The one-time key from the QR code."""
+    device: DeviceId
+    """Made by the phone, so that asking again after a lost reply is the same request."""
+    name: Line = ""
+    platform: Line = ""
+
+
+class EnrolReply(Struct, frozen=True):
+    device: DeviceId
+    token: RequiredLine
+    person: PersonId
+    name: RequiredLine
+    server_time_ms: int
+
+
+# -- the world away is a value ---------------------------------------------------------------------------------------
+
+
+class Offline(Struct, frozen=True):
+    """No usable answer: no network, no server, a captive portal, a reply cut short, or the server is in trouble."""
+
+    retry_after_seconds: float | None = None
+
+
+class SignedOut(Struct, frozen=True):
+    """The device is not, or no longer, known to the office. Nothing on it is touched."""
+
+    code: str = "device-unknown"
+
+
+class UpgradeRequired(Struct, frozen=True):
+    """This app is too old to pull; what it holds stays and can still be pushed."""
+
+
+class RefusedRequest(Struct, frozen=True):
+    """The server understood and said no: a problem code of its registry."""
+
+    code: str
+    detail: str = ""
+
+
+Away: TypeAlias = Offline | SignedOut | UpgradeRequired | RefusedRequest
+
+
+class Upload(Struct, frozen=True):
+    """Where one photo's bytes go and how many of them the office durably holds."""
+
+    location: str
+    offset: int
+    complete: bool
+
+
+class SyncService(Protocol):
+    """The office as the engine sees it: over httpx in life, over httpx.ASGITransport in journeys."""
+
+    async def enrol(self, request: EnrolRequest) -> EnrolReply | Away: ...
+
+    async def round(self, request: RoundRequest) -> RoundReply | Away: ...
+
+    async def begin_upload(self, sha256: str, size_bytes: int, media_type: str) -> Upload | Away:
+        """Create the upload, or find that the office already has these bytes (`complete`)."""
+        ...
+
+    async def resume_upload(self, location: str, size_bytes: int) -> Upload | Away:
+        """Ask how far an earlier upload came; RefusedRequest("upload-unknown") where it has expired."""
+        ...
+
+    async def send_chunk(self, upload: Upload, chunk: bytes, size_bytes: int) -> Upload | Away: ...
+
+
+def holding(versions: Iterable[tuple[str, int]]) -> Holding:
+    """The count and digest of a scope given as (ticket id, version); both ends compute it alike."""
+    lines = sorted(f"{ticket}:{version}\n" for ticket, version in versions)
+    return Holding(len(lines), hashlib.sha256("".join(lines).encode()).hexdigest())

@@ -1,0 +1,132 @@
+"""Bytes to values and back. Everything that comes from outside is decoded here and nowhere else.
+
+JSON (RFC 8259) by msgspec. A decoder answers with a value or with `Unreadable`; it never lets a parser's exception
+(bad UTF-8, nesting past the interpreter's limit, numbers past 64 bits) reach its caller.
+"""
+
+import hashlib
+import re
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from shared_schema.apply import Filing
+from shared_schema.operations import Envelope
+from shared_schema.rejections import MalformedOperation, Rejection, UnknownOperation
+from shared_schema.sync_protocol import OPERATION_BYTES, Change, Verdict
+
+T = TypeVar("T")
+
+_FAULTS = (msgspec.MsgspecError, RecursionError, OverflowError, UnicodeError)
+# RecursionError: deep nesting; OverflowError: datetimes past year 9999. Neither is a MsgspecError.
+
+encode = msgspec.json.Encoder().encode
+
+
+class Unreadable(Struct, frozen=True):
+    """`place` is where in the message, as `$.ops[3].id`, and `reason` is for a developer's log, not for a person."""
+
+    place: str
+    reason: str
+
+
+class UnreadableOperation(Struct, frozen=True):
+    """An operation that is not understood, with as much of its envelope as could be read; its bytes are kept."""
+
+    id: str | None
+    sequence: int | None
+    rejection: Rejection
+
+
+class _Head(Struct, frozen=True):
+    id: str
+    sequence: int
+
+
+class _KindOnly(Struct, frozen=True):
+    kind: str
+
+
+class _WithKind(Struct, frozen=True):
+    operation: _KindOnly
+
+
+class _BareVerdict(Struct, frozen=True):
+    id: str
+    sequence: int
+    filing: Any
+    version: int = 0
+
+
+_envelope = msgspec.json.Decoder(Envelope)
+_head = msgspec.json.Decoder(_Head)
+_with_kind = msgspec.json.Decoder(_WithKind)
+_verdict = msgspec.json.Decoder(Verdict)
+_bare_verdict = msgspec.json.Decoder(_BareVerdict)
+_change: msgspec.json.Decoder[Change] = msgspec.json.Decoder(Change)
+
+_PLACE = re.compile(r" - at `(\$[^`]*)`$")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _place(fault: BaseException) -> str:
+    found = _PLACE.search(str(fault))
+    return found.group(1) if found else "$"
+
+
+def decode(data: bytes | bytearray | memoryview, form: type[T]) -> T | Unreadable:
+    """A whole message of the given form."""
+    try:
+        return msgspec.json.decode(data, type=form)
+    except _FAULTS as fault:
+        return Unreadable(_place(fault), str(fault))
+
+
+def decode_envelope(raw: bytes | memoryview | msgspec.Raw) -> Envelope | UnreadableOperation:
+    """One operation; what this version does not know is `UnknownOperation`, what is wrong is `MalformedOperation`."""
+    data = memoryview(raw)
+    try:
+        if data.nbytes > OPERATION_BYTES:
+            raise msgspec.ValidationError("too long - at `$`")
+        return _envelope.decode(data)
+    except _FAULTS as fault:
+        rejection: Rejection = MalformedOperation(_place(fault))
+        if isinstance(fault, msgspec.ValidationError) and str(fault).endswith(" - at `$.operation.kind`"):
+            kind = _read(_with_kind, data)
+            if kind is not None:
+                rejection = UnknownOperation(kind.operation.kind[:100])
+        head = _read(_head, data) if data.nbytes <= OPERATION_BYTES else None
+        if head is None or not _UUID.fullmatch(head.id) or not 1 <= head.sequence < 2**53:
+            return UnreadableOperation(None, None, rejection)
+        return UnreadableOperation(head.id, head.sequence, rejection)
+
+
+def decode_verdict(raw: bytes | memoryview | msgspec.Raw) -> Verdict | Unreadable:
+    """A verdict; one refused for a reason this version does not know keeps everything but the reason."""
+    try:
+        return _verdict.decode(memoryview(raw))
+    except _FAULTS as fault:
+        bare = _read(_bare_verdict, memoryview(raw))
+        if bare is None or bare.filing != "refused":
+            return Unreadable(_place(fault), str(fault))
+        return Verdict(bare.id, bare.sequence, Filing.REFUSED, bare.version)
+
+
+def decode_change(raw: bytes | memoryview | msgspec.Raw) -> Change | Unreadable:
+    try:
+        return _change.decode(memoryview(raw))
+    except _FAULTS as fault:
+        return Unreadable(_place(fault), str(fault))
+
+
+def hash_of(raw: bytes | memoryview | msgspec.Raw) -> str:
+    """SHA-256, in hexadecimal, of an envelope's bytes: what the next envelope names as `previous_hash`."""
+    return hashlib.sha256(memoryview(raw)).hexdigest()
+
+
+def _read(decoder: "msgspec.json.Decoder[T]", data: memoryview) -> T | None:
+    try:
+        return decoder.decode(data)
+    except _FAULTS:
+        return None
