@@ -1,0 +1,1 @@
+"""What is run while building and testing, and never shipped."""
