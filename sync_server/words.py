@@ -1,6 +1,6 @@
 """What the office's pages and problems say, in the reader's language.
 
-Looks sentences up by key in two catalogues: sync_server's own, then the vocabulary both sides share. The catalogues are
+Looks sentences up by key in sync_server's own catalogues, then in the vocabulary both sides share. The catalogues are
 read from their sources, so a fresh checkout speaks without a compile step. How dates and numbers look on a page is
 dispatch.display.
 """
@@ -20,7 +20,8 @@ from shared_schema.rejections import MoveNotAllowed, NotAVisit, Rejection, RoleN
 DEFAULT_LANGUAGE = "zh-CN"
 LANGUAGES = (DEFAULT_LANGUAGE, "en")
 
-_CATALOGUES = ("sync_server", "shared_schema")
+_CATALOGUES = (("sync_server", "sync_server"), ("sync_server", "problems"), ("shared_schema", "shared_schema"))
+"""Package and domain."""
 
 
 class Words:
@@ -66,14 +67,15 @@ def words_in(language: str) -> Words:
     """The sentences of one of LANGUAGES; any other language gets the default one."""
     if language not in LANGUAGES:
         return words_in(DEFAULT_LANGUAGE)
-    own, shared = (_read(package, language) for package in _CATALOGUES)
-    own.add_fallback(shared)
-    return Words(language, own)
+    first, *others = (_read(package, domain, language) for package, domain in _CATALOGUES)
+    for other in others:
+        first.add_fallback(other)
+    return Words(language, first)
 
 
-def _read(package: str, language: str) -> gettext.GNUTranslations:
+def _read(package: str, domain: str, language: str) -> gettext.GNUTranslations:
     folder = resources.files(package) / "locale" / language.replace("-", "_") / "LC_MESSAGES"
-    return _compiled(folder / f"{package}.po")
+    return _compiled(folder / f"{domain}.po")
 
 
 def _compiled(source: Traversable) -> gettext.GNUTranslations:

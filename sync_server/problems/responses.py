@@ -1,0 +1,143 @@
+"""How a problem is answered: problem+json for devices and scripts, a small page for browsers, in two languages.
+
+Plugged into the application as `exception_handlers`. Litestar's own exceptions are translated by their status; whatever
+nobody foresaw is logged under a reference the person sees, and says nothing about its inside.
+"""
+
+import base64
+import hashlib
+import html
+import logging
+import secrets
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from litestar import MediaType, Request, Response
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+
+from sync_server.problems.languages import language_of
+from sync_server.problems.registry import Problem
+from sync_server.words import words_in
+
+log = logging.getLogger("sync_server.problems")
+
+SIGN_IN_PAGE = "/sign-in"
+
+_CODE_OF_STATUS = {
+    400: "malformed-request",
+    401: "sign-in-needed",
+    403: "not-allowed",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "request-too-large",
+    415: "unsupported-media-type",
+    429: "too-many-requests",
+    503: "unavailable",
+}
+
+_STYLE = (
+    "body{margin:0;background:#F6F6F2;color:#17201E;font:17px/1.5 system-ui,'PingFang SC','Microsoft YaHei',sans-serif}"
+    "main{max-width:36rem;margin:18vh auto 0;padding:0 24px}h1{font-size:22px;font-weight:600;margin:0 0 8px}"
+    "p{margin:0 0 24px}a{color:#0A5C56}small{color:#5B6663;font-size:13px}"
+    "@media(prefers-color-scheme:dark){body{background:#101413;color:#E8EDEB}a{color:#5CC8BC}small{color:#9AA6A2}}"
+)
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_PAGE_POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
+
+
+def problem_response(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
+    """The answer in the form and language the request wants. The code also stands in a header, for HEAD requests."""
+    headers = problem.headers | {"Doorstep-Problem": problem.code, "Cache-Control": "no-store"}
+    if _wants_page(request):
+        return _page(request, problem, headers)
+    language = language_of(request)
+    title, detail = _sentences(problem, language)
+    body = {
+        "type": f"urn:doorstep:problem:{problem.code}",
+        "title": title,
+        "status": problem.status,
+        "detail": detail,
+        "code": problem.code,
+        "instance": f"urn:doorstep:occurrence:{problem.facts.get('reference') or secrets.token_hex(8)}",
+    }
+    extra = {name: value for name, value in problem.facts.items() if name not in body}
+    return Response(
+        msgspec.json.encode(extra | body),
+        status_code=problem.status,
+        headers=headers | {"Content-Language": language},
+        media_type="application/problem+json",
+    )
+
+
+def _page(request: Request[Any, Any, Any], problem: Problem, headers: dict[str, str]) -> Response[Any]:
+    if problem.code == "sign-in-needed":
+        return _to_sign_in(request, headers)
+    language = language_of(request)
+    title, detail = _sentences(problem, language)
+    back = words_in(language)("problem.back")
+    small = f"{problem.code} · {problem.facts['reference']}" if "reference" in problem.facts else problem.code
+    page = (
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body><main>"
+        f'<h1>{html.escape(title)}</h1><p>{html.escape(detail)}</p><p><a href="/">{html.escape(back)}</a></p>'
+        f"<small>{html.escape(small)}</small></main></body></html>"
+    )
+    headers |= {"Content-Language": language, "Content-Security-Policy": _PAGE_POLICY}
+    return Response(page, status_code=problem.status, headers=headers, media_type=MediaType.HTML)
+
+
+def _to_sign_in(request: Request[Any, Any, Any], headers: dict[str, str]) -> Response[Any]:
+    """A browser without a session goes to the sign-in page, and afterwards to where it was going."""
+    target = SIGN_IN_PAGE
+    if request.method == "GET" and request.url.path != "/":
+        query = f"?{request.url.query}" if request.url.query else ""
+        target += "?next=" + quote(request.url.path + query, safe="")
+    if request.headers.get("hx-request") == "true":  # htmx follows this header with the whole page, not the fragment
+        return Response(None, status_code=204, headers=headers | {"HX-Redirect": SIGN_IN_PAGE})
+    return Response(None, status_code=303, headers=headers | {"Location": target})
+
+
+def _wants_page(request: Request[Any, Any, Any]) -> bool:
+    if request.url.path.startswith("/sync/"):
+        return False
+    return "text/html" in request.headers.get("accept", "") or request.headers.get("hx-request") == "true"
+
+
+def _sentences(problem: Problem, language: str) -> tuple[str, str]:
+    words = words_in(language)
+    key = f"problem.{problem.code}"
+    return words(f"{key}.title"), words(f"{key}.detail", **({"reference": ""} | problem.facts))
+
+
+def _raised(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
+    return problem_response(request, problem)
+
+
+def _from_framework(request: Request[Any, Any, Any], fault: HTTPException) -> Response[Any]:
+    if fault.status_code >= 500 and fault.status_code != 503:
+        return _unforeseen(request, fault)
+    code = _CODE_OF_STATUS.get(fault.status_code, "malformed-request")
+    facts: dict[str, str | int | None] = {}
+    if code == "malformed-request" and isinstance(fault.extra, list):
+        code = "invalid-request"
+        keys = (str(item["key"]) for item in fault.extra if isinstance(item, dict) and "key" in item)
+        facts["fields"] = ", ".join(keys)[:200]
+    headers = {name: value for name, value in (fault.headers or {}).items() if name.lower() in {"allow", "retry-after"}}
+    return problem_response(request, Problem(code, headers=headers, **facts))
+
+
+def _unforeseen(request: Request[Any, Any, Any], fault: Exception) -> Response[Any]:
+    reference = secrets.token_hex(4)
+    # The path without its query: people search for customers' names and numbers.
+    log.error("%s %s failed, reference %s", request.method, request.url.path[:200], reference, exc_info=fault)
+    return problem_response(request, Problem("internal-error", reference=reference))
+
+
+exception_handlers: ExceptionHandlersMap = {
+    Problem: _raised,
+    HTTPException: _from_framework,
+    Exception: _unforeseen,
+}
