@@ -1,0 +1,126 @@
+"""Uploads begun by phones: whose they are, what they will contain, when they run out.
+
+How far an upload has come is not here: the length of its file is the truth (services.photo_files), and a number kept
+beside it could disagree after a crash.
+"""
+
+from enum import Enum
+
+import sqlalchemy as sa
+from msgspec import Struct
+
+from sync_server.storage.metadata import Number, metadata
+
+uploads = sa.Table(
+    "uploads",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("device", sa.Text, nullable=False),
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("size_bytes", Number, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("begun_at_ms", Number, nullable=False),
+    sa.Column("expires_at_ms", Number, nullable=False),
+    sa.Column("settled_at_ms", Number),
+    sa.Index("ix_uploads_person_sha256", "person", "sha256"),
+    sa.Index("ix_uploads_state_expires_at_ms", "state", "expires_at_ms"),
+)
+
+
+class UploadState(str, Enum):
+    UNFINISHED = "unfinished"
+    RECEIVED = "received"
+    SET_ASIDE = "set_aside"
+    """Complete, but no picture: its bytes are kept in quarantine."""
+
+
+class StoredUpload(Struct, frozen=True, kw_only=True):
+    id: str
+    device: str
+    person: str
+    sha256: str
+    """What the phone says the whole will hash to."""
+    size_bytes: int
+    state: UploadState = UploadState.UNFINISHED
+    begun_at_ms: int
+    expires_at_ms: int
+
+
+class Uploads:
+    """Reads and writes within the caller's transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def upload(self, upload_id: str) -> StoredUpload | None:
+        return self._first(uploads.c.id == upload_id)
+
+    def unfinished_with(self, person: str, sha256: str, size_bytes: int, at_ms: int) -> StoredUpload | None:
+        """An upload of the same content the person has begun and that has not run out."""
+        return self._first(
+            (uploads.c.person == person)
+            & (uploads.c.sha256 == sha256)
+            & (uploads.c.size_bytes == size_bytes)
+            & (uploads.c.state == UploadState.UNFINISHED.value)
+            & (uploads.c.expires_at_ms > at_ms)
+        )
+
+    def unfinished_of(self, person: str, at_ms: int) -> tuple[int, int]:
+        """How many uploads the person has under way, and the bytes they will have."""
+        wanted = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(uploads.c.size_bytes), 0)).where(
+            uploads.c.person == person,
+            uploads.c.state == UploadState.UNFINISHED.value,
+            uploads.c.expires_at_ms > at_ms,
+        )
+        count, size_bytes = self._connection.execute(wanted).one()
+        return int(count), int(size_bytes)
+
+    def expired(self, at_ms: int) -> list[str]:
+        ran_out = (uploads.c.state == UploadState.UNFINISHED.value) & (uploads.c.expires_at_ms <= at_ms)
+        return list(self._connection.scalars(sa.select(uploads.c.id).where(ran_out)))
+
+    def begin(self, upload: StoredUpload) -> None:
+        values = {
+            "id": upload.id,
+            "device": upload.device,
+            "person": upload.person,
+            "sha256": upload.sha256,
+            "size_bytes": upload.size_bytes,
+            "state": upload.state.value,
+            "begun_at_ms": upload.begun_at_ms,
+            "expires_at_ms": upload.expires_at_ms,
+        }
+        self._connection.execute(uploads.insert(), [values])
+
+    def extend(self, upload_id: str, expires_at_ms: int) -> None:
+        self._connection.execute(
+            uploads.update().where(uploads.c.id == upload_id).values(expires_at_ms=expires_at_ms),
+        )
+
+    def settle(self, upload_id: str, state: UploadState, at_ms: int) -> None:
+        """The bytes are complete and where they stay."""
+        self._connection.execute(
+            uploads.update().where(uploads.c.id == upload_id).values(state=state.value, settled_at_ms=at_ms),
+        )
+
+    def forget(self, upload_ids: list[str]) -> None:
+        """Unfinished ones only; what has been received stays on record."""
+        unfinished = uploads.c.id.in_(upload_ids) & (uploads.c.state == UploadState.UNFINISHED.value)
+        self._connection.execute(uploads.delete().where(unfinished))
+
+    def _first(self, wanted: "sa.ColumnElement[bool]") -> StoredUpload | None:
+        columns = (
+            uploads.c.id,
+            uploads.c.device,
+            uploads.c.person,
+            uploads.c.sha256,
+            uploads.c.size_bytes,
+            uploads.c.state,
+            uploads.c.begun_at_ms,
+            uploads.c.expires_at_ms,
+        )
+        row = self._connection.execute(sa.select(*columns).where(wanted).limit(1)).mappings().first()
+        if row is None:
+            return None
+        return StoredUpload(**{**row, "state": UploadState(row["state"])})
