@@ -40,7 +40,7 @@ class Persistence(Protocol):
 class Device(Protocol):
     @property
     def platform(self) -> str:
-        """"browser", "desktop" or "phone", with what the office may want to read beside the device's name."""
+        """ "browser", "desktop" or "phone", with what the office may want to read beside the device's name."""
         ...
 
     @property
@@ -63,6 +63,10 @@ class Device(Protocol):
 
     def http_transport(self) -> httpx.AsyncBaseTransport | None:
         """None where httpx's own serves."""
+        ...
+
+    def enrolment_key(self) -> str | None:
+        """The one-time key of the link this app was opened with; what the link looks like: enrolment_link."""
         ...
 
     def on_maybe_online(self, callback: Callable[[], None]) -> None:

@@ -1,0 +1,133 @@
+// SQLite's files straight on the origin private file system: an Emscripten file system whose only files are
+// FileSystemSyncAccessHandles opened in advance. Used by browser.py; works only in a dedicated worker.
+//
+// Order of writes. SQLite's own fsync never reaches us (it is a no-op in Pyodide), so the order in which bytes become
+// durable is made here: whenever the file being written changes (journal, database, journal again), the file written
+// before is flushed first. What is left after a commit is flushed by `flush()`, which the store calls.
+(() => {
+  const NO_ENTRY = 44, NOT_PERMITTED = 63, INPUT_OUTPUT = 29, NO_SPACE = 51, INVALID = 28;  // WASI errno
+  const BLOCK = 4096;
+
+  async function openHandles(folder, names, patienceMs) {
+    const root = await navigator.storage.getDirectory();
+    const directory = await root.getDirectoryHandle(folder, { create: true });
+    const giveUpAt = Date.now() + patienceMs;
+    const handles = {};
+    try {
+      for (const name of names) {
+        const file = await directory.getFileHandle(name, { create: true });
+        for (;;) {
+          try {
+            handles[name] = await file.createSyncAccessHandle();
+            break;
+          } catch (fault) {
+            // Held by another tab, or by the worker of this page's own last life, which dies a moment after a reload.
+            if (fault.name !== 'NoModificationAllowedError' || Date.now() > giveUpAt) throw fault;
+            await new Promise((resolve) => setTimeout(resolve, 50));
+          }
+        }
+      }
+    } catch (fault) {
+      for (const handle of Object.values(handles)) handle.close();
+      throw fault;
+    }
+    return handles;
+  }
+
+  function mount(FS, mountPoint, handles) {
+    const fail = (errno) => { throw new FS.ErrnoError(errno); };
+    const attempt = (work) => {
+      try {
+        return work();
+      } catch (fault) {
+        return fail(fault.name === 'QuotaExceededError' ? NO_SPACE : INPUT_OUTPUT);
+      }
+    };
+    // A file of no bytes is one that is not there: handles cannot be created later, so they all exist from the start.
+    const present = new Set(Object.keys(handles).filter((name) => handles[name].getSize() > 0));
+    let unflushed = null;
+    const flush = () => {
+      if (unflushed === null) return;
+      handles[unflushed].flush();
+      unflushed = null;
+    };
+    const changing = (name) => {
+      if (unflushed !== name) flush();
+      unflushed = name;
+    };
+    const attributes = (node, size, links) => {
+      const time = new Date(node.changedAt);
+      return {
+        dev: 1, ino: node.id, mode: node.mode, nlink: links, uid: 0, gid: 0, rdev: 0, size,
+        atime: time, mtime: time, ctime: time, blksize: BLOCK, blocks: Math.ceil(size / BLOCK),
+      };
+    };
+
+    const fileNode = {
+      getattr: (node) => attributes(node, handles[node.name].getSize(), 1),
+      setattr(node, changes) {
+        if (changes.mode !== undefined) node.mode = changes.mode;
+        if (changes.size !== undefined) {
+          attempt(() => { changing(node.name); handles[node.name].truncate(changes.size); });
+        }
+      },
+    };
+    const fileStream = {
+      open() {},
+      close() {},
+      read: (stream, buffer, offset, length, position) =>
+        attempt(() => handles[stream.node.name].read(buffer.subarray(offset, offset + length), { at: position })),
+      write(stream, buffer, offset, length, position) {
+        stream.node.changedAt = Date.now();
+        return attempt(() => {
+          changing(stream.node.name);
+          return handles[stream.node.name].write(buffer.subarray(offset, offset + length), { at: position });
+        });
+      },
+      llseek(stream, offset, whence) {
+        const from = [0, stream.position, handles[stream.node.name].getSize()][whence];
+        return from + offset < 0 ? fail(INVALID) : from + offset;
+      },
+      fsync() { attempt(flush); return 0; },
+    };
+    const makeFile = (parent, name) => {
+      const node = FS.createNode(parent, name, 0o100644, 0);
+      return Object.assign(node, { node_ops: fileNode, stream_ops: fileStream, changedAt: Date.now() });
+    };
+    const folderNode = {
+      getattr: (node) => attributes(node, BLOCK, 1),
+      setattr() {},
+      lookup: (parent, name) => (present.has(name) ? makeFile(parent, name) : fail(NO_ENTRY)),
+      mknod(parent, name) {
+        if (!(name in handles)) fail(NOT_PERMITTED);
+        present.add(name);
+        return makeFile(parent, name);
+      },
+      unlink(parent, name) {
+        attempt(() => { changing(name); handles[name].truncate(0); flush(); });
+        present.delete(name);
+      },
+      rename: () => fail(NOT_PERMITTED),
+      rmdir: () => fail(NOT_PERMITTED),
+      symlink: () => fail(NOT_PERMITTED),
+      readdir: () => ['.', '..', ...present],
+    };
+    FS.mkdirTree(mountPoint);
+    FS.mount({
+      mount: () => Object.assign(FS.createNode(null, '/', 0o40755, 0), {
+        node_ops: folderNode, stream_ops: {}, changedAt: Date.now(),
+      }),
+    }, {}, mountPoint);
+    return {
+      flush,
+      close() {
+        flush();
+        FS.unmount(mountPoint);
+        for (const handle of Object.values(handles)) handle.close();
+      },
+    };
+  }
+
+  return async (FS, mountPoint, folder, names, patienceMs) =>
+    mount(FS, mountPoint, await openHandles(folder, names, patienceMs));
+})()
