@@ -9,11 +9,13 @@ are verdicts (shared_schema.rejections).
 from sync_server.problems.bodies import decoded_body
 from sync_server.problems.languages import language_of, language_wanted
 from sync_server.problems.registry import STATUS_OF, Problem
-from sync_server.problems.responses import exception_handlers, problem_response
+from sync_server.problems.responses import PROBLEM_PAGE, ProblemShown, exception_handlers, problem_response
 
 __all__ = [
+    "PROBLEM_PAGE",
     "STATUS_OF",
     "Problem",
+    "ProblemShown",
     "decoded_body",
     "exception_handlers",
     "language_of",

@@ -16,6 +16,7 @@ import msgspec
 from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
+from msgspec import Struct
 
 from sync_server.problems.languages import language_of
 from sync_server.problems.registry import Problem
@@ -47,6 +48,24 @@ _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode(
 _PAGE_POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
 
 
+class ProblemShown(Struct, frozen=True):
+    """A problem in the reader's language, for a page."""
+
+    code: str
+    status: int
+    title: str
+    detail: str
+    reference: str
+    """What the reader may tell the administrator; empty where there is nothing to look up."""
+
+
+PROBLEM_PAGE = "problem_page"
+"""`app.state[PROBLEM_PAGE]`: a Callable[[Request, ProblemShown], Response] that shows a problem in the desk's dress.
+
+Without it, and where it fails itself, a plain page is shown.
+"""
+
+
 def problem_response(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     """The answer in the form and language the request wants. The code also stands in a header, for HEAD requests."""
     headers = problem.headers | {"Doorstep-Problem": problem.code, "Cache-Control": "no-store"}
@@ -76,8 +95,14 @@ def _page(request: Request[Any, Any, Any], problem: Problem, headers: dict[str, 
         return _to_sign_in(request, headers)
     language = language_of(request)
     title, detail = _sentences(problem, language)
+    shown = ProblemShown(problem.code, problem.status, title, detail, str(problem.facts.get("reference", "")))
+    dressed = _dressed(request, shown)
+    if dressed is not None:
+        dressed.status_code = problem.status
+        dressed.headers.update(headers | {"Content-Language": language})
+        return dressed
     back = words_in(language)("problem.back")
-    small = f"{problem.code} · {problem.facts['reference']}" if "reference" in problem.facts else problem.code
+    small = f"{shown.code} · {shown.reference}" if shown.reference else shown.code
     page = (
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -87,6 +112,18 @@ def _page(request: Request[Any, Any, Any], problem: Problem, headers: dict[str, 
     )
     headers |= {"Content-Language": language, "Content-Security-Policy": _PAGE_POLICY}
     return Response(page, status_code=problem.status, headers=headers, media_type=MediaType.HTML)
+
+
+def _dressed(request: Request[Any, Any, Any], shown: ProblemShown) -> Response[Any] | None:
+    page = request.app.state.get(PROBLEM_PAGE)
+    if page is None:
+        return None
+    try:
+        response: Response[Any] = page(request, shown)
+    except Exception:  # what went wrong in the first place must still be told
+        log.exception("the problem page failed for %s", shown.code)
+        return None
+    return response
 
 
 def _to_sign_in(request: Request[Any, Any, Any], headers: dict[str, str]) -> Response[Any]:

@@ -2,7 +2,7 @@
 
 Secrets are not here: of a password there is its argon2 hash, of a session, a device token and an enrolment key the
 SHA-256. Rows are never deleted but for sessions and offers that ran out; a person leaves by `active`, a phone by
-`revoked_at_ms`. What a phone's journal holds is with the operations (storage.tickets).
+`revoked_at_ms`. What a phone's journal holds is storage.journal's.
 """
 
 from collections.abc import Iterable
@@ -60,7 +60,6 @@ devices = sa.Table(
     sa.Column("last_heard_at_ms", Number),
     sa.Column("holds_operations", Number),
     sa.Column("holds_photos", Number),
-    sa.Column("journal_broken_at_ms", Number),
     sa.Column("revoked_at_ms", Number),
     sa.Column("revoked_by", sa.Text),
 )
@@ -116,7 +115,7 @@ class DeviceIdentity(Struct, frozen=True):
 
 
 class DeviceRow(Struct, frozen=True, kw_only=True):
-    """A phone as the desk sees it. How far its journal was received is `Tickets`' to say."""
+    """A phone as the desk sees it. The last two are known to `Journal` and filled in by accounts."""
 
     id: str
     person: str
@@ -128,9 +127,10 @@ class DeviceRow(Struct, frozen=True, kw_only=True):
     holds_operations: int | None
     """What it last said it still holds; None where it has not said."""
     holds_photos: int | None
-    journal_broken_at: datetime | None
     revoked_at: datetime | None
     revoked_by: str | None
+    received_through: int = 0
+    journal_broken_at: datetime | None = None
 
 
 class StoredSession(Struct, frozen=True):
@@ -288,11 +288,6 @@ class People:
             values["holds_photos"] = photos
         self._update(devices, devices.c.id == device, values)
 
-    def journal_broken(self, device: str, at_ms: int) -> None:
-        """The device's journal does not continue what it sent before; the first time it was seen is kept."""
-        first = (devices.c.id == device) & devices.c.journal_broken_at_ms.is_(None)
-        self._update(devices, first, {"journal_broken_at_ms": at_ms})
-
     def revoke_device(self, device: str, at_ms: int, revoked_by: str) -> bool:
         """False where there is no such device in use."""
         in_use = (devices.c.id == device) & devices.c.revoked_at_ms.is_(None)
@@ -317,7 +312,6 @@ class People:
                 last_heard_at=_moment(row["last_heard_at_ms"]),
                 holds_operations=row["holds_operations"],
                 holds_photos=row["holds_photos"],
-                journal_broken_at=_moment(row["journal_broken_at_ms"]),
                 revoked_at=_moment(row["revoked_at_ms"]),
                 revoked_by=row["revoked_by"],
             )

@@ -1,0 +1,82 @@
+"""From a request to whoever is asking: the dependencies endpoints name, and the session's cookie.
+
+`identity` (a phone) and `session` (the desk) raise a Problem where there is nobody, so an endpoint that names one of
+them cannot be reached without; `session` also refuses a changing request that does not carry the session's CSRF token.
+"""
+
+from typing import Any
+
+from litestar import Request
+from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
+
+from sync_server.accounts.accounts import SESSION_LONGEST, Accounts, Session
+from sync_server.problems import Problem
+from sync_server.settings import Settings
+from sync_server.storage.people import DeviceIdentity
+
+SESSION_COOKIE = "doorstep_session"
+CSRF_HEADER = "x-csrf-token"
+CSRF_FIELD = "csrf"
+
+_LONGEST_TOKEN = 200
+_CHANGES_NOTHING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+async def device_identity(request: Request[Any, Any, Any], accounts: NamedDependency[Accounts]) -> DeviceIdentity:
+    """The phone whose token the request bears (RFC 6750). Raises Problem `device-unknown` or `device-revoked`."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    identity = None
+    if scheme.lower() == "bearer" and 0 < len(token) <= _LONGEST_TOKEN:
+        identity = await accounts.device_of(token.strip())
+    if identity is None:
+        raise Problem("device-unknown", headers={"WWW-Authenticate": "Bearer"})
+    return identity
+
+
+async def office_session(request: Request[Any, Any, Any], accounts: NamedDependency[Accounts]) -> Session:
+    """The desk's session. Raises Problem `sign-in-needed` or `form-expired`."""
+    token = request.cookies.get(SESSION_COOKIE, "")
+    session = await accounts.session(token) if 0 < len(token) <= _LONGEST_TOKEN else None
+    if session is None:
+        raise Problem("sign-in-needed")
+    request.scope.setdefault("state", {}).setdefault("language", session.person.language)
+    await require_csrf(request, session)
+    return session
+
+
+async def require_csrf(request: Request[Any, Any, Any], session: Session) -> None:
+    """Raises Problem `form-expired` where a changing request does not carry the session's token."""
+    if request.method in _CHANGES_NOTHING:
+        return
+    sent = request.headers.get(CSRF_HEADER)
+    if sent is None:
+        sent = (await request.form()).get(CSRF_FIELD)
+    if not isinstance(sent, str) or not Accounts.csrf_is_right(session, sent):
+        raise Problem("form-expired")
+
+
+def session_cookie(session: Session, settings: Settings) -> Cookie:
+    return _cookie(session.token, int(SESSION_LONGEST.total_seconds()), settings)
+
+
+def session_ended_cookie(settings: Settings) -> Cookie:
+    return _cookie("", 0, settings)
+
+
+def remote_address(request: Request[Any, Any, Any]) -> str:
+    """Where the connection came from. X-Forwarded-For counts only where the server was told to trust its sender
+    (uvicorn's `forwarded_allow_ips`), and has then already taken effect here."""
+    return request.client.host if request.client else "unknown"
+
+
+def _cookie(value: str, max_age_seconds: int, settings: Settings) -> Cookie:
+    return Cookie(
+        key=SESSION_COOKIE,
+        value=value,
+        max_age=max_age_seconds,
+        path="/",
+        secure=settings.address.startswith("https://"),
+        httponly=True,
+        samesite="lax",
+    )
