@@ -1,0 +1,9 @@
+"""Everything a technician can do to a ticket: the only place on the phone where operations are made.
+
+Each action keeps what was entered, durably, before it returns, and then wakes the sync engine. What may be done in
+which state is shared_schema's to say; a refusal comes back as a value and nothing was written.
+"""
+
+from field_app.actions.actions import Actions, NotAPicture, Saved, TooLarge, next_action
+
+__all__ = ["Actions", "NotAPicture", "Saved", "TooLarge", "next_action"]

@@ -1,0 +1,100 @@
+"""Photos on this phone: their bytes, saved in the transaction of the entry that names them, and how far each came."""
+
+from datetime import datetime
+from typing import Any
+
+from field_app.store.database import StoreFile
+from field_app.store.journal import milliseconds, moment
+from field_app.store.values import PhotoBytes, PhotoState
+
+_COLUMNS = (
+    "sha256, media_type, size_bytes, ticket, ticket_number, operation_id, location, offset, restarts, recorded_at,"
+    " received_at"
+)
+
+
+class Photos:
+    def __init__(self, file: StoreFile) -> None:
+        self._file = file
+
+    def add(self, photo: PhotoBytes, ticket: str, ticket_number: str, operation_id: str, at: datetime) -> None:
+        """The same picture taken twice is kept, and sent, once."""
+        added = self._file.write(
+            "INSERT INTO photos (sha256, media_type, size_bytes, ticket, ticket_number, operation_id, recorded_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
+            (
+                photo.sha256,
+                photo.media_type,
+                len(photo.data),
+                ticket,
+                ticket_number,
+                operation_id,
+                milliseconds(at),
+            ),
+        )
+        if added:
+            self._file.write("INSERT INTO photo_bytes (sha256, bytes) VALUES (?, ?)", (photo.sha256, photo.data))
+
+    def data(self, sha256: str) -> bytes | None:
+        row = self._file.row("SELECT bytes FROM photo_bytes WHERE sha256 = ?", (sha256,))
+        return None if row is None else bytes(row[0])
+
+    def part(self, sha256: str, offset: int, length: int) -> bytes:
+        row = self._file.row("SELECT row FROM photo_bytes WHERE sha256 = ?", (sha256,))
+        assert row is not None, sha256
+        return self._file.part_of_blob("photo_bytes", "bytes", row[0], offset, length)
+
+    def state(self, sha256: str) -> PhotoState | None:
+        rows = self._states("WHERE sha256 = ?", (sha256,))
+        return rows[0] if rows else None
+
+    def waiting(self) -> list[PhotoState]:
+        """Small ones first: the most evidence in the shortest time."""
+        return self._states("WHERE received_at IS NULL ORDER BY size_bytes, recorded_at")
+
+    def states(self, limit: int) -> list[PhotoState]:
+        return self._states("ORDER BY recorded_at DESC LIMIT ?", (limit,))
+
+    def _states(self, rest: str, parameters: tuple[Any, ...] = ()) -> list[PhotoState]:
+        rows = self._file.rows(f"SELECT {_COLUMNS} FROM photos {rest}", parameters)  # noqa: S608
+        return [_state(row) for row in rows]
+
+    def count_waiting(self) -> int:
+        row = self._file.row("SELECT count(*) FROM photos WHERE received_at IS NULL")
+        return int(row[0]) if row else 0
+
+    def progress(self, sha256: str, location: str | None, offset: int, restarts: int) -> None:
+        self._file.write(
+            "UPDATE photos SET location = ?, offset = ?, restarts = ? WHERE sha256 = ?",
+            (location, offset, restarts, sha256),
+        )
+
+    def received(self, sha256: str, at: datetime) -> None:
+        self._file.write(
+            "UPDATE photos SET received_at = ?, offset = size_bytes, location = NULL WHERE sha256 = ?",
+            (milliseconds(at), sha256),
+        )
+
+    def lost_by_office(self, device: str, through: int) -> None:
+        """The office has lost the entries after `through`; their photos are offered to it again."""
+        self._file.write(
+            "UPDATE photos SET received_at = NULL, location = NULL, offset = 0, restarts = 0 WHERE operation_id IN"
+            " (SELECT id FROM journal WHERE device = ? AND sequence > ?)",
+            (device, through),
+        )
+
+
+def _state(row: tuple[Any, ...]) -> PhotoState:
+    return PhotoState(
+        sha256=row[0],
+        media_type=row[1],
+        size_bytes=row[2],
+        ticket=row[3],
+        ticket_number=row[4],
+        operation_id=row[5],
+        location=row[6],
+        offset=row[7],
+        restarts=row[8],
+        recorded_at=moment(row[9]),
+        received_at=None if row[10] is None else moment(row[10]),
+    )

@@ -1,0 +1,131 @@
+"""What the store hands out, and the ways in which its machinery can break.
+
+Nothing here knows SQL; how the values are kept is in the modules beside this one.
+"""
+
+from datetime import datetime
+from enum import Enum
+
+from msgspec import Struct
+
+from shared_schema.operations import Envelope
+from shared_schema.rejections import Rejection
+
+
+class StorageUnavailable(Exception):
+    """What was to be kept is not certain to be kept: the disk is full, the file is damaged or was taken away.
+
+    Nothing that was saved before is touched. The person must be told that this one entry is not saved.
+    """
+
+
+class StoreTooNew(StorageUnavailable):
+    """A newer version of the app has written this store; it was left as it is."""
+
+
+class EntryState(str, Enum):
+    """What the office has said about one entry of the journal."""
+
+    WAITING = "waiting"
+    """Not answered yet: saved on this phone."""
+    ACCEPTED = "accepted"
+    LATE = "late"
+    PROPOSAL = "proposal"
+    REFUSED = "refused"
+    RECEIVED = "received"
+    """The office holds it, and its answer is one that this version of the app cannot read."""
+
+
+class Identity(Struct, frozen=True):
+    """Who this phone is to the office."""
+
+    device: str
+    person: str
+    name: str
+    token: str
+
+
+class PhotoBytes(Struct, frozen=True):
+    sha256: str
+    media_type: str
+    data: bytes
+
+
+class PhotoState(Struct, frozen=True):
+    """How far one photo has come; its bytes are `Store.photo`'s."""
+
+    sha256: str
+    media_type: str
+    size_bytes: int
+    ticket: str
+    ticket_number: str
+    operation_id: str
+    location: str | None
+    """Where the office takes the bytes, once it has said so."""
+    offset: int
+    """Bytes the office durably holds, by its last word."""
+    restarts: int
+    recorded_at: datetime
+    received_at: datetime | None
+
+
+class JournalEntry(Struct, frozen=True):
+    id: str
+    device: str
+    sequence: int
+    ticket: str
+    ticket_number: str
+    """As it was when the entry was made: readable even after the ticket has been withdrawn."""
+    kind: str
+    state: EntryState
+    rejection: Rejection | None
+    """None for a refused entry: a reason this version of the app does not know."""
+    recorded_at: datetime
+    answered_at: datetime | None
+    read_at: datetime | None
+    envelope: Envelope | None
+    """None for an entry a newer version of the app has made."""
+
+
+class Recorded(Struct, frozen=True):
+    id: str
+    sequence: int
+
+
+class Counts(Struct, frozen=True):
+    operations: int = 0
+    """Waiting: not answered by the office yet."""
+    photos: int = 0
+    """Waiting: not, or not wholly, received by the office."""
+    refused: int = 0
+    """Refused and not read by a person yet."""
+
+
+class Incident(Struct, frozen=True):
+    """Something that should not have happened and was survived; for the office's technicians, not for the user."""
+
+    kind: str
+    detail: str
+    times: int
+    first_at: datetime
+    last_at: datetime
+
+
+class Exchange(Struct, frozen=True):
+    """What the next request to the office carries."""
+
+    cursor: int
+    entries: tuple[tuple[int, bytes], ...]
+    """(sequence, raw envelope), in order of sequence."""
+    more: bool
+    """Whether entries are left that did not fit."""
+    reference: str
+
+
+class Taken(Struct, frozen=True):
+    """What one reply changed."""
+
+    verdicts: int = 0
+    changes: int = 0
+    advanced: bool = False
+    """Whether the cursor, or what the office has received, moved at all."""
