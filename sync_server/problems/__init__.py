@@ -6,7 +6,7 @@ No exception's own text and no traceback ever leaves the office. Operations that
 are verdicts (shared_schema.rejections).
 """
 
-from sync_server.problems.bodies import decoded_body
+from sync_server.problems.bodies import decoded_body, limited_body
 from sync_server.problems.languages import language_of, language_wanted
 from sync_server.problems.registry import STATUS_OF, Problem
 from sync_server.problems.responses import PROBLEM_PAGE, ProblemShown, exception_handlers, problem_response
@@ -20,5 +20,6 @@ __all__ = [
     "exception_handlers",
     "language_of",
     "language_wanted",
+    "limited_body",
     "problem_response",
 ]

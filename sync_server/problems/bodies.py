@@ -20,13 +20,14 @@ async def decoded_body(request: Request[Any, Any, Any], form: type[T], limit_byt
 
     The route must allow bodies of that size: `request_max_body_size=None` leaves the limit to this function.
     """
-    value = decode(await _limited(request, limit_bytes), form)
+    value = decode(await limited_body(request, limit_bytes), form)
     if isinstance(value, Unreadable):
         raise Problem("malformed-request", place=value.place[:200])
     return value
 
 
-async def _limited(request: Request[Any, Any, Any], limit_bytes: int) -> bytes:
+async def limited_body(request: Request[Any, Any, Any], limit_bytes: int) -> bytes:
+    """Raises Problem `request-too-large`, and `malformed-request` where the client hung up."""
     announced = request.headers.get("content-length", "")
     if announced.isascii() and announced.isdigit() and (len(announced) > 15 or int(announced) > limit_bytes):
         raise Problem("request-too-large", limit_kb=limit_bytes // 1000)

@@ -1,0 +1,144 @@
+"""`doorstep`: the office's command line. `doorstep --help` says what there is."""
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+from litestar import Litestar
+from msgspec.structs import replace
+
+from sync_server.app import create_app
+from sync_server.clock import SystemClock
+from sync_server.settings import PREFIX, Settings, SettingUnusable, from_environment
+from sync_server.storage import Storage, StorageUnavailable
+
+GRACEFUL_SECONDS = 5
+"""How long open answers may take when the server is told to stop; event streams are cut then."""
+
+_FAILED = 1
+_USAGE = 2
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    arguments = _parser().parse_args(words)
+    try:
+        settings = _settings(arguments)
+        outcome: int = arguments.run(arguments, settings)
+    except SettingUnusable as fault:
+        return _complain(str(fault), _USAGE)
+    except StorageUnavailable as fault:
+        return _complain(f"the database cannot be used: {fault}", _FAILED)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return outcome
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="doorstep",
+        description="The office of Doorstep: tickets, technicians' phones, the dispatchers' pages.",
+        epilog=f"Settings are environment variables ({PREFIX}PORT, {PREFIX}DATA, …); README.md lists them.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="command", required=True)
+    serve = commands.add_parser(
+        "serve",
+        help="run the server until it is told to stop",
+        description="Run the server: the desk at /, the phone's app at /app/, sync for phones at /sync/v1/.",
+    )
+    _where(serve)
+    serve.set_defaults(run=_serve)
+    return parser
+
+
+def _where(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--host", help=f"address to listen on ({PREFIX}HOST, 127.0.0.1)")
+    command.add_argument("--port", type=int, help=f"port to listen on ({PREFIX}PORT, 8000)")
+    command.add_argument("--data", type=Path, help=f"folder for everything that is kept ({PREFIX}DATA, ./.data)")
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    settings = from_environment(os.environ)
+    chosen = {name: getattr(arguments, name, None) for name in ("host", "port", "data")}
+    return replace(settings, **{name: value for name, value in chosen.items() if value is not None})
+
+
+def _serve(_arguments: argparse.Namespace, settings: Settings) -> int:
+    return serve(settings)
+
+
+def serve(settings: Settings) -> int:
+    """Run the office until SIGTERM or SIGINT; 0 where it stopped because it was told to."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        listening = socket.create_server((settings.host, settings.port), backlog=2048)
+    except OSError as fault:
+        return _complain(f"cannot listen on {settings.host}:{settings.port}: {fault.strerror}", _FAILED)
+    settings = replace(settings, port=listening.getsockname()[1])
+    with listening:
+        storage = Storage.open(settings.database)
+        try:
+            app = create_app(settings, storage, SystemClock())
+            server = _Server(
+                uvicorn.Config(
+                    app,
+                    loop="uvloop",
+                    http="httptools",
+                    ws="none",
+                    lifespan="on",
+                    access_log=False,
+                    log_config=None,
+                    log_level=logging.WARNING,
+                    server_header=False,
+                    timeout_graceful_shutdown=GRACEFUL_SECONDS,
+                    ssl_certfile=settings.tls_certificate,
+                    ssl_keyfile=settings.tls_key,
+                )
+            )
+            # uvicorn raises the signal again once it has shut down; the database is closed after that.
+            signal.signal(signal.SIGTERM, lambda *_: None)
+            signal.signal(signal.SIGINT, lambda *_: None)
+            _say(_addresses(settings))
+            server.run(sockets=[listening])
+        finally:
+            storage.close()
+    return 0 if server.started else _FAILED
+
+
+class _Server(uvicorn.Server):
+    """Ends the pages' event streams before it waits for open answers to finish: they never would by themselves."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        app = self.config.app
+        if isinstance(app, Litestar):
+            await app.state.live.close()
+        await super().shutdown(sockets)
+
+
+def _addresses(settings: Settings) -> str:
+    address = settings.address
+    return (
+        f"Doorstep is listening on {settings.scheme}://{settings.host}:{settings.port}\n"
+        f"  desk          {address}/\n"
+        f"  phone's app   {address}/app/\n"
+        f"  data          {settings.data.resolve()}"
+    )
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _complain(text: str, outcome: int) -> int:
+    sys.stderr.write(f"doorstep: {text}\n")
+    return outcome
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""The composition root: one application out of settings, a database and a clock.
+
+Nothing else in sync_server makes a service; everything is handed its needs, here. `doorstep serve` (__main__) runs what
+this returns, and so do the tests.
+"""
+
+import asyncio
+import contextlib
+import importlib
+import importlib.util
+import logging
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from typing import Any
+
+from litestar import Litestar, MediaType, Response, get
+from litestar.datastructures import State
+from litestar.di import Provide
+
+from sync_server.accounts import Accounts, access_ticket, device_identity, office_session
+from sync_server.clock import Clock
+from sync_server.problems import exception_handlers
+from sync_server.services.desk import Desk
+from sync_server.services.live import Live
+from sync_server.services.reference import References
+from sync_server.services.rounds import Rounds
+from sync_server.settings import Settings
+from sync_server.storage import Storage, StorageUnavailable
+from sync_server.sync import rounds as round_endpoint
+
+EXPIRY_EVERY = timedelta(hours=1)
+
+log = logging.getLogger("sync_server")
+
+
+@get("/health", sync_to_thread=False)
+def health() -> Response[bytes]:
+    return Response(b'{"status":"ok"}', media_type=MediaType.JSON)
+
+
+def create_app(settings: Settings, storage: Storage, clock: Clock) -> Litestar:
+    """The whole office. `storage` stays the caller's, and open after the application has shut down."""
+    accounts = Accounts(storage, settings, clock)
+    desk = Desk(storage, clock, settings.time_zone)
+    rounds = Rounds(storage, References(settings), clock, access_ticket)
+    given: dict[str, Any] = {
+        "storage": storage,
+        "settings": settings,
+        "clock": clock,
+        "accounts": accounts,
+        "desk": desk,
+        "rounds": rounds,
+    }
+    live = given["live"] = Live(desk.feed_position)
+    accounts.on_devices(live.devices_changed)
+    if module := _if_there("sync_server.services.photo_files"):
+        given["photo_files"] = module.PhotoFiles(storage, settings, clock)
+    handlers: list[Any] = [health, *round_endpoint.route_handlers]
+    for name in ("sync.uploads", "sync.enrolment", "dispatch", "app_files"):
+        if module := _if_there(f"sync_server.{name}"):
+            handlers += getattr(module, "route_handlers", [])
+
+    @contextlib.asynccontextmanager
+    async def running(_app: Litestar) -> AsyncIterator[None]:
+        live.open()
+        stop_telling = storage.on_feed(live.feed_is_at)
+        expiring = asyncio.create_task(_expire_now_and_then(rounds, settings))
+        try:
+            yield
+        finally:
+            expiring.cancel()
+            stop_telling()
+            await live.close()
+            accounts.close()
+
+    dependencies: dict[str, Provide] = {name: Provide(_always(value), use_cache=True) for name, value in given.items()}
+    return Litestar(
+        handlers,
+        dependencies=dependencies | {"identity": Provide(device_identity), "session": Provide(office_session)},
+        exception_handlers=exception_handlers,
+        lifespan=[running],
+        state=State({"live": live}),
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def _if_there(name: str) -> Any:
+    try:
+        return importlib.import_module(name) if importlib.util.find_spec(name) else None
+    except (ImportError, SyntaxError):
+        return None
+
+
+def _always(value: Any) -> Callable[[], Any]:
+    async def given() -> Any:
+        return value
+
+    return given
+
+
+async def _expire_now_and_then(rounds: Rounds, settings: Settings) -> None:
+    while True:
+        try:
+            await rounds.expire(settings.expiry_days)
+        except StorageUnavailable:
+            log.warning("tickets that are over stay on their phones for another hour", exc_info=True)
+        await asyncio.sleep(EXPIRY_EVERY.total_seconds())

@@ -1,0 +1,307 @@
+"""Everything the desk's pages read and do.
+
+What a dispatcher decides goes through the same door as a phone's operations (services.operations), as the journal of
+the device OFFICE. Asking twice with the same operation id is asking once.
+"""
+
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+
+from shared_schema import wire
+from shared_schema.apply import Filing, happened_at
+from shared_schema.lifecycle import Kind, Severity, Status
+from shared_schema.operations import Actor, CreateTicket, Envelope
+from shared_schema.operations import Clock as ClockReading
+from shared_schema.rejections import Rejection
+from shared_schema.sync_protocol import Verdict
+from shared_schema.ticket import Ticket, Window, late_evidence
+from sync_server.clock import Clock, milliseconds, moment
+from sync_server.services.operations import arrived, receive
+from sync_server.storage import Reading, Storage, Writing
+from sync_server.storage.journal import OFFICE, Entry
+from sync_server.storage.people import Person
+from sync_server.storage.tickets import TicketFilter, TicketSort
+
+if TYPE_CHECKING:
+    from shared_schema.operations import Operation
+
+__all__ = [
+    "Desk",
+    "HistoryEntry",
+    "TicketFile",
+    "TicketFilter",
+    "TicketPage",
+    "TicketSort",
+    "TicketSummary",
+]
+
+
+class TicketSummary(Struct, frozen=True, kw_only=True):
+    """A ticket as one line of a list."""
+
+    id: str
+    number: str
+    kind: Kind
+    status: Status
+    severity: Severity | None
+    version: int
+    created_at: datetime
+    customer_name: str
+    customer_phone: str
+    region: str
+    address: str
+    product_category: str
+    product_model: str
+    product_serial: str
+    problem: str
+    technician: str | None
+    technician_name: str
+    window: Window | None
+    late: int
+    """How much on it is late evidence or a proposal that waits for a decision."""
+
+
+class TicketPage(Struct, frozen=True):
+    rows: list[TicketSummary]
+    total: int
+    counts: dict[Status, int]
+    """Of everything wanted, whichever statuses are; statuses without tickets are there with 0."""
+    page: int
+    pages: int
+
+
+class HistoryEntry(Struct, frozen=True, kw_only=True):
+    """One operation on a ticket, whoever made it and whatever became of it."""
+
+    id: str
+    envelope: Envelope | None
+    """None where the operation could not be read; its bytes are kept."""
+    kind: str
+    """Empty where even that could not be read."""
+    actor: str
+    """Person id; of an operation that cannot be read, empty."""
+    actor_name: str
+    device: str
+    device_name: str
+    """Empty for the desk."""
+    occurred_at: datetime | None
+    """By the server's clock, as well as the device knew."""
+    received_at: datetime
+    filing: Filing
+    rejection: Rejection | None
+    position: int
+    """In the feed; 0 where it was set aside."""
+
+
+class TicketFile(Struct, frozen=True):
+    """Everything known about one ticket."""
+
+    ticket: Ticket
+    history: list[HistoryEntry]
+    """Oldest first, in the order the office received it."""
+    links: list[TicketSummary]
+    """The ticket it came from and those that came from it."""
+    names: dict[str, str]
+    """Person id → name, of everybody who appears on it."""
+
+
+class Desk:
+    def __init__(self, storage: Storage, clock: Clock, time_zone: str) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._zone = ZoneInfo(time_zone)
+
+    # -- doing ---------------------------------------------------------------------------------------------------------
+
+    async def perform(
+        self, person: Person, ticket_id: str, operation: "Operation", *, operation_id: str, base_version: int
+    ) -> Verdict:
+        """Do it, once per operation id. `base_version` is the version of the ticket that `person` had before them."""
+        return await self._storage.write(
+            lambda writing: self._perform(writing, person, ticket_id, operation, operation_id, base_version)
+        )
+
+    async def create(
+        self, person: Person, operation: CreateTicket, *, operation_id: str, ticket_id: str
+    ) -> tuple[Verdict, str]:
+        """The verdict and the number that was allotted; whatever `operation.number` says is replaced."""
+
+        def work(writing: Writing) -> tuple[Verdict, str]:
+            if writing.journal.by_id(operation_id) is None:
+                number = writing.tickets.next_number(self._clock.now().astimezone(self._zone).strftime("%y%m%d"))
+            else:
+                number = operation.number
+            numbered = msgspec.structs.replace(operation, number=number)
+            verdict = self._perform(writing, person, ticket_id, numbered, operation_id, 0)
+            made = writing.tickets.by_id([ticket_id]).get(ticket_id)
+            return verdict, made.number if made else ""
+
+        return await self._storage.write(work)
+
+    def _perform(
+        self,
+        writing: Writing,
+        person: Person,
+        ticket_id: str,
+        operation: "Operation",
+        operation_id: str,
+        base_version: int,
+    ) -> Verdict:
+        head = writing.journal.head(OFFICE)  # also the lock under which the id is looked for
+        if (known := writing.journal.by_id(operation_id)) is not None:
+            return _verdict(known.verdict)
+        now = self._clock.now()
+        envelope = Envelope(
+            id=operation_id,
+            device=OFFICE,
+            sequence=head.received_through + 1,
+            ticket=ticket_id,
+            actor=Actor(person.id, person.role),
+            base_version=base_version,
+            occurred_at=now,
+            clock=ClockReading(0, 0),
+            previous_hash=head.last_hash,
+            operation=operation,
+        )
+        (verdict,) = receive(writing, OFFICE, person, [arrived(wire.encode(envelope))], milliseconds(now))
+        return _verdict(verdict)
+
+    # -- looking -------------------------------------------------------------------------------------------------------
+
+    async def tickets(self, wanted: TicketFilter) -> TicketPage:
+        return await self._storage.read(lambda reading: _page(reading, wanted))
+
+    async def ticket(self, ticket_id: str) -> TicketFile | None:
+        return await self._storage.read(lambda reading: _file(reading, ticket_id))
+
+    async def ticket_numbered(self, number: str) -> Ticket | None:
+        return await self._storage.read(lambda reading: reading.tickets.by_number(number))
+
+    async def similar(self, *, phone: str, serial: str) -> list[TicketSummary]:
+        """Tickets of the same customer's number or about the same piece, newest first."""
+        return await self._storage.read(lambda reading: _summaries(reading, reading.tickets.similar(phone, serial)))
+
+    async def day(self, technician: str, day: date) -> list[TicketSummary]:
+        """A technician's visits of one day, by time."""
+        start = datetime.combine(day, time(), self._zone)
+        span = milliseconds(start), milliseconds(start + timedelta(days=1))
+        return await self._storage.read(lambda reading: _summaries(reading, reading.tickets.visits(technician, *span)))
+
+    async def regions(self) -> list[str]:
+        """Every region that occurs."""
+        return await self._storage.read(lambda reading: reading.tickets.regions())
+
+    async def feed_position(self) -> int:
+        return await self._storage.read(lambda reading: reading.feed.latest())
+
+
+def _verdict(raw: bytes) -> Verdict:
+    verdict = wire.decode_verdict(raw)
+    assert isinstance(verdict, Verdict), verdict
+    return verdict
+
+
+def _page(reading: Reading, wanted: TicketFilter) -> TicketPage:
+    found = reading.tickets.count_by_status(wanted)
+    counts = {status: found.get(status, 0) for status in Status}
+    total = sum(counts[status] for status in (wanted.statuses or Status))
+    pages = max(1, -(-total // wanted.page_size))
+    page = min(max(wanted.page, 1), pages)
+    rows = reading.tickets.find(msgspec.structs.replace(wanted, page=page))
+    return TicketPage(_summaries(reading, rows), total, counts, page, pages)
+
+
+def _summaries(reading: Reading, tickets: list[Ticket]) -> list[TicketSummary]:
+    names = reading.people.named({ticket.technician for ticket in tickets if ticket.technician})
+    return [
+        TicketSummary(
+            id=ticket.id,
+            number=ticket.number,
+            kind=ticket.kind,
+            status=ticket.status,
+            severity=ticket.severity,
+            version=ticket.version,
+            created_at=ticket.created_at,
+            customer_name=ticket.customer.name,
+            customer_phone=ticket.customer.phone,
+            region=ticket.customer.region,
+            address=ticket.customer.address,
+            product_category=ticket.product.category,
+            product_model=ticket.product.model,
+            product_serial=ticket.product.serial,
+            problem=ticket.problem,
+            technician=ticket.technician,
+            technician_name=names.get(ticket.technician or "", ""),
+            window=ticket.assignment.window if ticket.assignment else None,
+            late=len(late_evidence(ticket)) + len(ticket.proposals),
+        )
+        for ticket in tickets
+    ]
+
+
+def _file(reading: Reading, ticket_id: str) -> TicketFile | None:
+    ticket = reading.tickets.by_id([ticket_id]).get(ticket_id)
+    if ticket is None:
+        return None
+    entries = [(entry, wire.decode_envelope(entry.raw)) for entry in reading.journal.of_ticket(ticket_id)]
+    envelopes = [envelope for _, envelope in entries if isinstance(envelope, Envelope)]
+    names = reading.people.named(_people_on(ticket) | {envelope.actor.person for envelope in envelopes})
+    devices = {device.id: device.name for device in reading.people.devices()}
+    history = [
+        _history_entry(entry, envelope if isinstance(envelope, Envelope) else None, names, devices)
+        for entry, envelope in entries
+    ]
+    from_here = reading.tickets.linked_to(ticket_id)
+    origin = reading.tickets.by_id([ticket.linked_ticket]) if ticket.linked_ticket else {}
+    return TicketFile(ticket, history, _summaries(reading, [*origin.values(), *from_here]), names)
+
+
+def _history_entry(
+    entry: Entry, envelope: Envelope | None, names: dict[str, str], devices: dict[str, str]
+) -> HistoryEntry:
+    verdict = _verdict(entry.verdict)
+    actor = envelope.actor.person if envelope else ""
+    return HistoryEntry(
+        id=entry.id,
+        envelope=envelope,
+        kind=_kind(entry.raw),
+        actor=actor,
+        actor_name=names.get(actor, actor),
+        device=entry.device,
+        device_name=devices.get(entry.device, ""),
+        occurred_at=happened_at(envelope) if envelope else None,
+        received_at=moment(entry.received_at_ms),
+        filing=verdict.filing,
+        rejection=verdict.rejection,
+        position=entry.position,
+    )
+
+
+class _KindOnly(Struct, frozen=True):
+    kind: str
+
+
+class _WithKind(Struct, frozen=True):
+    operation: _KindOnly
+
+
+def _kind(raw: bytes) -> str:
+    found = wire.decode(raw, _WithKind)
+    return found.operation.kind if isinstance(found, _WithKind) else ""
+
+
+def _people_on(ticket: Ticket) -> set[str]:
+    people = {ticket.created_by, *ticket.former_technicians}
+    if ticket.assignment:
+        people |= {ticket.assignment.technician, ticket.assignment.assigned_by}
+    people |= {note.author for note in ticket.notes}
+    people |= {photo.taken_by for photo in ticket.photos}
+    people |= {arrival.technician for arrival in ticket.arrivals}
+    people |= {sign_off.technician for sign_off in ticket.sign_offs}
+    people |= {objection.technician for objection in ticket.objections}
+    people |= {each.author for each in ticket.remote_help}
+    return people | {each.proposed_by for each in ticket.proposals}

@@ -1,0 +1,56 @@
+"""What a phone carries to look things up: the technician's work credential, the price list, names, the office's number.
+
+Composed from the people and the price list whenever either has changed, and named by the hash of its content, so that a
+phone is sent it only when it has something else.
+"""
+
+import hashlib
+from datetime import date
+
+import msgspec
+
+from shared_schema.credentials import Credential, Reference
+from shared_schema.wire import encode
+from sync_server.settings import Settings
+from sync_server.storage import Reading
+from sync_server.storage.people import Person
+
+_NEVER_EXPIRES = date(9999, 12, 31)
+
+
+class References:
+    """The newest Reference of each technician, remembered until its sources change."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._revision = -1
+        self._composed: dict[str, Reference] = {}
+
+    def of(self, person: Person, reading: Reading) -> Reference:
+        revision = reading.feed.reference_revision()
+        if revision != self._revision:
+            self._composed = {}
+            self._revision = revision
+        if person.id not in self._composed:
+            self._composed[person.id] = self._compose(person, reading)
+        return self._composed[person.id]
+
+    def _compose(self, person: Person, reading: Reading) -> Reference:
+        reference = Reference(
+            version="0" * 64,
+            credential=Credential(
+                person=person.id,
+                name=person.name,
+                number=person.number or person.id,
+                company=self._settings.company,
+                phone=person.phone,
+                skills=person.skills,
+                certificates=person.certificates,
+                valid_until=person.credential_until or _NEVER_EXPIRES,
+                photo=reading.people.photo(person.id) or b"",
+            ),
+            prices=reading.prices.all(),
+            office_phone=self._settings.office_phone,
+            people={each.id: each.name for each in reading.people.everybody()},
+        )
+        return msgspec.structs.replace(reference, version=hashlib.sha256(encode(reference)).hexdigest())

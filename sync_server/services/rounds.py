@@ -1,0 +1,118 @@
+"""One exchange with a phone: its operations are received, and it is told what happened in its scope since its cursor.
+
+The operations go through services.operations in one write transaction. The answer is read afterwards in one snapshot:
+how far the journal is held, the changes, and the cursor they lead to are all of the same moment.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from shared_schema import wire
+from shared_schema.lifecycle import OVER
+from shared_schema.sync_protocol import (
+    CHANGES_PER_ROUND,
+    PROTOCOL,
+    PutTicket,
+    RoundReply,
+    RoundRequest,
+    WithdrawTicket,
+    holding,
+)
+from shared_schema.ticket import Ticket
+from sync_server.clock import Clock, milliseconds
+from sync_server.services.operations import arrived, receive
+from sync_server.services.reference import References
+from sync_server.storage import Reading, Storage
+from sync_server.storage.people import DeviceIdentity
+from sync_server.storage.tickets import FeedRow
+
+CHANGES_BYTES = 4 * 2**20
+"""Changes of more bytes than this are told in several rounds, so that a slow network gets somewhere."""
+
+_OVER = frozenset(status.value for status in OVER)
+_ticket = msgspec.json.Decoder(Ticket).decode
+
+
+class Rounds:
+    def __init__(
+        self,
+        storage: Storage,
+        references: References,
+        clock: Clock,
+        may_see: Callable[[Any, Ticket], Ticket | None],
+    ) -> None:
+        """`may_see` is accounts.access_ticket: the part of a ticket that an identity may see."""
+        self._storage = storage
+        self._references = references
+        self._clock = clock
+        self._may_see = may_see
+
+    async def round(self, identity: DeviceIdentity, request: RoundRequest) -> bytes:
+        """The RoundReply, encoded."""
+        verdicts: list[bytes] = []
+        if request.ops:
+            brought = [arrived(raw) for raw in request.ops]
+            at_ms = milliseconds(self._clock.now())
+            verdicts = await self._storage.write(
+                lambda writing: receive(writing, identity.device, identity.person, brought, at_ms)
+            )
+        return await self._storage.glance(lambda reading: self._reply(reading, identity, request, verdicts))
+
+    async def expire(self, after_days: int) -> int:
+        """Take tickets that have been over for so many days off their technicians' phones; how many."""
+        before_ms = milliseconds(self._clock.now() - timedelta(days=after_days))
+        return await self._storage.write(lambda writing: writing.tickets.expire(before_ms, writing.feed))
+
+    def _reply(self, reading: Reading, identity: DeviceIdentity, request: RoundRequest, verdicts: list[bytes]) -> bytes:
+        person = identity.person
+        through = reading.feed.latest()
+        # A cursor from the future: the office was restored from a backup. What it has is told from the beginning.
+        cursor = request.cursor if request.cursor <= through else 0
+        rows: list[FeedRow] = []
+        if cursor < through:
+            rows = reading.tickets.changes(person.id, cursor, through, CHANGES_PER_ROUND + 1)
+        told, more = _page(rows)
+        in_step = None
+        if request.holding is not None and not rows and cursor == request.cursor:
+            in_step = holding(reading.tickets.scope(person.id)) == request.holding
+        reference = self._references.of(person, reading)
+        return wire.encode(
+            RoundReply(
+                protocol=PROTOCOL,
+                server_time_ms=milliseconds(self._clock.now()),
+                received_through=reading.journal.received_through(identity.device),
+                cursor=told[-1].position if more else through,
+                verdicts=[Raw(verdict) for verdict in verdicts],
+                changes=[self._change(identity, row) for row in told],
+                more=more,
+                in_step=in_step,
+                reference=reference if reference.version != request.reference else None,
+            )
+        )
+
+    def _change(self, identity: DeviceIdentity, row: FeedRow) -> Raw:
+        if row.data is None:
+            return Raw(wire.encode(WithdrawTicket(row.position, row.ticket)))
+        if row.status not in _OVER:
+            return Raw(b'{"change":"put_ticket","position":%d,"ticket":%b}' % (row.position, row.data))
+        seen = self._may_see(identity, _ticket(row.data))
+        if seen is None:
+            return Raw(wire.encode(WithdrawTicket(row.position, row.ticket)))
+        return Raw(wire.encode(PutTicket(row.position, seen)))
+
+
+def _page(rows: list[FeedRow]) -> tuple[list[FeedRow], bool]:
+    """As much as fits one reply, never cut inside one feed position, and whether there is more."""
+    end = size = 0
+    while end < len(rows) and end < CHANGES_PER_ROUND and size < CHANGES_BYTES:
+        size += len(rows[end].data or b"")
+        end += 1
+    if end == len(rows):
+        return rows, False
+    while end > 1 and rows[end].position == rows[end - 1].position:
+        end -= 1
+    return rows[:end], True

@@ -1,0 +1,47 @@
+"""What a transaction sees of the database, area by area."""
+
+from functools import cached_property
+
+import sqlalchemy as sa
+
+from sync_server.storage.feed import Feed
+from sync_server.storage.journal import Journal
+from sync_server.storage.people import People
+from sync_server.storage.prices import Prices
+from sync_server.storage.tickets import Tickets
+from sync_server.storage.uploads import Uploads
+
+
+class Reading:
+    """One snapshot of everything; good for as long as the `work` it was handed to runs."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    @cached_property
+    def feed(self) -> Feed:
+        return Feed(self._connection)
+
+    @cached_property
+    def journal(self) -> Journal:
+        return Journal(self._connection)
+
+    @cached_property
+    def people(self) -> People:
+        return People(self._connection)
+
+    @cached_property
+    def prices(self) -> Prices:
+        return Prices(self._connection)
+
+    @cached_property
+    def tickets(self) -> Tickets:
+        return Tickets(self._connection)
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        return Uploads(self._connection)
+
+
+class Writing(Reading):
+    """The same inside a transaction that will be committed, or will never have been."""

@@ -1,0 +1,249 @@
+"""One database, opened once: many readers, one writer thread with group commit.
+
+Writes that arrive together share one transaction, so they share the wait for the disk; when one of them fails, all are
+redone singly and only the culprit fails. Nobody hears of a write before it is committed (`synchronous=FULL` on SQLite).
+The same tables and statements serve SQLite and PostgreSQL; on PostgreSQL several processes may each have their writer.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+
+from sync_server.storage.areas import Reading, Writing
+
+T = TypeVar("T")
+
+GROUP = 64
+"""Most writes that share a transaction."""
+
+_READERS = 4
+_BUSY_MS = 30_000
+_ATTEMPTS = 8
+_RETRYABLE = {"40001", "40P01"}
+"""PostgreSQL: serialization failure, deadlock detected. The transaction left nothing behind and may be made again."""
+
+
+class StorageUnavailable(Exception):
+    """The database cannot be reached, is full or is locked; nothing of the write was kept. Trying later may work."""
+
+
+class _Write(Generic[T]):
+    """A write waiting for its turn, and whom to tell."""
+
+    def __init__(self, work: Callable[[Writing], T], tell: Callable[[T | None, BaseException | None], None]) -> None:
+        self.work = work
+        self.tell = tell
+
+
+class Storage:
+    """`work` handed to a write may run more than once (a group redone, a deadlock retried), so it changes the database
+    and nothing else."""
+
+    def __init__(self, url: str) -> None:
+        address = sa.make_url(url)
+        if address.get_backend_name() == "postgresql":
+            address = address.set(drivername="postgresql+psycopg")
+        self.is_embedded = address.get_backend_name() == "sqlite"
+        if self.is_embedded and address.database:
+            Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+        self.address = address
+        self._writing = _writing_engine(address)
+        self._reading = _reading_engine(address)
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="storage-read")
+        self._here = threading.local()
+        self._waiting: queue.SimpleQueue[_Write[Any] | None] = queue.SimpleQueue()
+        self._on_feed: list[Callable[[int], None]] = []
+        self._writer = threading.Thread(target=self._write_forever, name="storage-write", daemon=True)
+        self._writer.start()
+
+    @classmethod
+    def open(cls, url: str) -> "Storage":
+        """The database at `url`, brought to the newest form first. Raises StorageUnavailable."""
+        storage = cls(url)
+        try:
+            storage.prepare()
+        except BaseException:
+            storage.close()
+            raise
+        return storage
+
+    def prepare(self) -> None:
+        from sync_server.storage import metadata
+
+        with self._writing.begin() as connection:
+            metadata.metadata.create_all(connection)
+
+    def on_feed(self, listener: Callable[[int], None]) -> Callable[[], None]:
+        """Have `listener` called, in the writer's thread, with the feed's newest position after each commit.
+
+        What is returned ends it.
+        """
+        self._on_feed.append(listener)
+        return lambda: self._on_feed.remove(listener)
+
+    async def read(self, work: Callable[[Reading], T]) -> T:
+        """What `work` finds in one snapshot, on a thread of its own."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, work)
+
+    async def glance(self, work: Callable[[Reading], T]) -> T:
+        """The same for a few look-ups by key: with SQLite cheaper done here than handed to a thread and back."""
+        if self.is_embedded:
+            return self.read_now(work)
+        return await self.read(work)
+
+    async def write(self, work: Callable[[Writing], T]) -> T:
+        """What `work` returned, once it is committed. Raises what `work` raised, and then nothing of it was kept."""
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[T] = loop.create_future()
+
+        def settle(result: Any, fault: BaseException | None) -> None:
+            if outcome.done():  # whoever asked has gone away; the write stands
+                return
+            if fault is None:
+                outcome.set_result(result)
+            else:
+                outcome.set_exception(fault)
+
+        self._waiting.put(_Write(work, lambda result, fault: _call_in(loop, settle, result, fault)))
+        return await outcome
+
+    def read_now(self, work: Callable[[Reading], T]) -> T:
+        connection: sa.Connection | None = getattr(self._here, "connection", None)
+        try:
+            if connection is None or connection.invalidated or connection.closed:
+                connection = self._here.connection = self._reading.connect()
+            with connection.begin():
+                return work(Reading(connection))
+        except sa.exc.DBAPIError as fault:
+            self._here.connection = None
+            raise _translated(fault) from fault
+
+    def write_now(self, work: Callable[[Writing], T]) -> T:
+        """As `write`, for callers without an event loop."""
+        outcome: Future[T] = Future()
+
+        def settle(result: Any, fault: BaseException | None) -> None:
+            if fault is None:
+                outcome.set_result(result)
+            else:
+                outcome.set_exception(fault)
+
+        self._waiting.put(_Write(work, settle))
+        return outcome.result()
+
+    def close(self) -> None:
+        """Finish the writes that wait, then let go of the database."""
+        self._waiting.put(None)
+        self._writer.join()
+        self._readers.shutdown()
+        self._reading.dispose()
+        self._writing.dispose()
+
+    # -- the writer's thread -------------------------------------------------------------------------------------------
+
+    def _write_forever(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            group = [first]
+            closing = False
+            while len(group) < GROUP:
+                try:
+                    following = self._waiting.get_nowait()
+                except queue.Empty:
+                    break
+                if following is None:
+                    closing = True
+                    break
+                group.append(following)
+            self._write_group(group)
+            if closing:
+                return
+
+    def _write_group(self, group: list[_Write[Any]]) -> None:
+        if len(group) > 1:
+            try:
+                results = self._commit([write.work for write in group])
+            except Exception:  # noqa: S110 - each is made again alone below, and then the culprit hears of it
+                pass
+            else:
+                for write, result in zip(group, results, strict=True):
+                    write.tell(result, None)
+                return
+        for write in group:
+            try:
+                (result,) = self._commit([write.work])
+            except BaseException as fault:  # it belongs to whoever asked for the write
+                write.tell(None, fault)
+            else:
+                write.tell(result, None)
+
+    def _commit(self, works: list[Callable[[Writing], Any]]) -> list[Any]:
+        attempt = 1
+        while True:
+            try:
+                with self._writing.begin() as connection:
+                    writing = Writing(connection)
+                    results = [work(writing) for work in works]
+                break
+            except sa.exc.DBAPIError as fault:
+                if attempt < _ATTEMPTS and getattr(fault.orig, "sqlstate", None) in _RETRYABLE:
+                    attempt += 1
+                    continue
+                raise _translated(fault) from fault
+        if writing.feed.taken_through is not None:
+            for listener in tuple(self._on_feed):
+                listener(writing.feed.taken_through)
+        return results
+
+
+def _call_in(loop: asyncio.AbstractEventLoop, settle: Callable[..., None], *arguments: object) -> None:
+    try:
+        loop.call_soon_threadsafe(settle, *arguments)
+    except RuntimeError:  # the loop has been closed: nobody waits any more
+        if not loop.is_closed():
+            raise
+
+
+def _translated(fault: sa.exc.DBAPIError) -> Exception:
+    if isinstance(fault, sa.exc.OperationalError | sa.exc.InterfaceError):
+        return StorageUnavailable(str(fault.orig))
+    return fault
+
+
+def _writing_engine(address: sa.URL) -> sa.Engine:
+    if address.get_backend_name() != "sqlite":
+        return sa.create_engine(address, pool_size=1, max_overflow=0, pool_pre_ping=True)
+    engine = sa.create_engine(address, pool_size=1, max_overflow=0, poolclass=sa.QueuePool)
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    # IMMEDIATE: the writer takes its lock first, and never finds out halfway that another process was faster.
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
+def _reading_engine(address: sa.URL) -> sa.Engine:
+    if address.get_backend_name() != "sqlite":
+        engine = sa.create_engine(address, pool_size=_READERS + 2, max_overflow=8, pool_pre_ping=True)
+        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    engine = sa.create_engine(address, pool_size=_READERS + 2, max_overflow=-1, poolclass=sa.QueuePool)
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # the driver would begin transactions of its own, and deferred ones
+    for pragma in (
+        f"busy_timeout = {_BUSY_MS}",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "temp_store = MEMORY",
+        "cache_size = -65536",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()

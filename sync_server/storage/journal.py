@@ -1,0 +1,204 @@
+"""Every operation anybody ever brought, exactly as its bytes arrived, with the answer it was given.
+
+Nothing here is altered or deleted. A device's operations are numbered without gaps; `journals` says how far the office
+holds them and what the next must name as the hash before it. What cannot take its place in that row (another operation
+has the number already) is set aside whole. The desk's own operations are the journal of the device OFFICE.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from msgspec import Struct
+
+from shared_schema.operations import FIRST_HASH
+from sync_server.storage.dialects import insert
+from sync_server.storage.metadata import Number, metadata
+
+OFFICE = "office"
+
+journals = sa.Table(
+    "journals",
+    metadata,
+    sa.Column("device", sa.Text, primary_key=True),
+    sa.Column("received_through", Number, nullable=False),
+    sa.Column("last_hash", sa.Text, nullable=False),
+    sa.Column("broken_at_ms", Number),
+)
+
+operations = sa.Table(
+    "operations",
+    metadata,
+    sa.Column("position", Number, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.Text, nullable=False, index=True),
+    sa.Column("device", sa.Text, nullable=False),
+    sa.Column("sequence", Number, nullable=False),
+    sa.Column("ticket", sa.Text),
+    sa.Column("received_at_ms", Number, nullable=False),
+    sa.Column("verdict", sa.LargeBinary, nullable=False),
+    sa.Column("raw", sa.LargeBinary, nullable=False),
+    sa.UniqueConstraint("device", "sequence"),
+    sa.Index("ix_operations_ticket", "ticket", "position"),
+)
+
+set_aside = sa.Table(
+    "set_aside",
+    metadata,
+    sa.Column("device", sa.Text, primary_key=True),
+    sa.Column("sequence", Number, primary_key=True, autoincrement=False),
+    sa.Column("hash", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("ticket", sa.Text, index=True),
+    sa.Column("received_at_ms", Number, nullable=False),
+    sa.Column("verdict", sa.LargeBinary, nullable=False),
+    sa.Column("raw", sa.LargeBinary, nullable=False),
+)
+
+
+class Head(Struct, frozen=True):
+    """How far the office holds a device's journal."""
+
+    received_through: int = 0
+    last_hash: str = FIRST_HASH
+    broken_at: int | None = None
+    """Unix time in milliseconds at which an operation first came that did not fit the one before it."""
+
+
+class Entry(Struct, frozen=True):
+    """One operation as it arrived, and the verdict it was given (bytes of a Verdict)."""
+
+    position: int
+    """In the feed; 0 for one that was set aside."""
+    id: str
+    device: str
+    sequence: int
+    ticket: str | None
+    received_at_ms: int
+    verdict: bytes
+    raw: bytes
+
+
+_COLUMNS = [operations.c[name] for name in Entry.__struct_fields__]
+
+_HEAD = (
+    sa.select(journals.c.received_through, journals.c.last_hash, journals.c.broken_at_ms)
+    .where(journals.c.device == sa.bindparam("device"))
+    .with_for_update()
+)
+_MOVE_HEAD = (
+    sa.update(journals)
+    .where(journals.c.device == sa.bindparam("moved"))
+    .values(
+        received_through=sa.bindparam("received_through"),
+        last_hash=sa.bindparam("last_hash"),
+        broken_at_ms=sa.bindparam("broken_at"),
+    )
+)
+_RECEIVED = sa.select(journals.c.received_through).where(journals.c.device == sa.bindparam("device"))
+_HELD = sa.select(*_COLUMNS).where(
+    operations.c.device == sa.bindparam("device"),
+    operations.c.sequence.in_(sa.bindparam("sequences", expanding=True)),
+)
+_KNOWN = sa.select(operations.c.id).where(operations.c.id.in_(sa.bindparam("ids", expanding=True)))
+_APPEND = sa.insert(operations)
+
+
+class Journal:
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def head(self, device: str) -> Head:
+        """The device's head, locked until the transaction ends."""
+        row = self._connection.execute(_HEAD, {"device": device}).first()
+        if row is None:
+            self._connection.execute(
+                _insert_or_leave(self._connection, journals),
+                {"device": device, "received_through": 0, "last_hash": FIRST_HASH, "broken_at_ms": None},
+            )
+            row = self._connection.execute(_HEAD, {"device": device}).one()
+        return Head(*row)
+
+    def received_through(self, device: str) -> int:
+        return int(self._connection.scalar(_RECEIVED, {"device": device}) or 0)
+
+    def heads(self, devices: Iterable[str]) -> dict[str, Head]:
+        rows = self._connection.execute(
+            sa.select(
+                journals.c.device, journals.c.received_through, journals.c.last_hash, journals.c.broken_at_ms
+            ).where(journals.c.device.in_(list(devices)))
+        )
+        return {device: Head(*head) for device, *head in rows}
+
+    def move_head(self, device: str, head: Head) -> None:
+        self._connection.execute(
+            _MOVE_HEAD,
+            {
+                "moved": device,
+                "received_through": head.received_through,
+                "last_hash": head.last_hash,
+                "broken_at": head.broken_at,
+            },
+        )
+
+    def held(self, device: str, sequences: Iterable[int]) -> dict[int, Entry]:
+        """What the office already holds under these numbers of the device's journal."""
+        rows = self._connection.execute(_HELD, {"device": device, "sequences": list(sequences)})
+        return {row.sequence: Entry(*row) for row in rows}
+
+    def known(self, ids: Iterable[str]) -> set[str]:
+        """Which of these operation ids any journal holds."""
+        return set(self._connection.scalars(_KNOWN, {"ids": list(ids)}))
+
+    def by_id(self, operation_id: str) -> Entry | None:
+        row = self._connection.execute(sa.select(*_COLUMNS).where(operations.c.id == operation_id)).first()
+        return Entry(*row) if row else None
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        self._connection.execute(_APPEND, [_values(entry) for entry in entries])
+
+    def put_aside(self, entry: Entry, raw_hash: str) -> None:
+        """Keep what cannot take its place in the journal; bringing the same bytes again changes nothing."""
+        values = _values(entry)
+        del values["position"]
+        self._connection.execute(_insert_or_leave(self._connection, set_aside), values | {"hash": raw_hash})
+
+    def of_ticket(self, ticket: str) -> list[Entry]:
+        """Oldest first, as the office received them; what was set aside comes last."""
+        placed = self._connection.execute(
+            sa.select(*_COLUMNS).where(operations.c.ticket == ticket).order_by(operations.c.position)
+        )
+        aside = self._connection.execute(
+            sa.select(
+                *(
+                    set_aside.c[name] if name != "position" else sa.literal(0).label(name)
+                    for name in Entry.__struct_fields__
+                )
+            )
+            .where(set_aside.c.ticket == ticket)
+            .order_by(set_aside.c.received_at_ms)
+        )
+        return [Entry(*row) for row in (*placed, *aside)]
+
+    def after(self, position: int, limit: int) -> list[Entry]:
+        """Operations of all journals in the order of the feed."""
+        rows = self._connection.execute(
+            sa.select(*_COLUMNS).where(operations.c.position > position).order_by(operations.c.position).limit(limit)
+        )
+        return [Entry(*row) for row in rows]
+
+
+def _values(entry: Entry) -> dict[str, Any]:
+    return {
+        "position": entry.position,
+        "id": entry.id,
+        "device": entry.device,
+        "sequence": entry.sequence,
+        "ticket": entry.ticket,
+        "received_at_ms": entry.received_at_ms,
+        "verdict": entry.verdict,
+        "raw": entry.raw,
+    }
+
+
+def _insert_or_leave(connection: sa.Connection, table: sa.Table) -> sa.Insert:
+    return insert(connection, table).on_conflict_do_nothing()

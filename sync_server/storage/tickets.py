@@ -1,0 +1,394 @@
+"""Tickets as they stand, who has them on a phone, and what the desk finds them by.
+
+The whole ticket is one value (`data`, the bytes that phones are sent); the columns beside it are there to be searched
+and are computed from it whenever it is saved. How a ticket changes is shared_schema.apply's business, in which order is
+services.operations'.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import Struct
+
+from shared_schema import wire
+from shared_schema.lifecycle import OVER, Kind, Severity, Status
+from shared_schema.ticket import Ticket, late_evidence
+from sync_server.clock import milliseconds
+from sync_server.storage.dialects import insert
+from sync_server.storage.feed import Feed
+from sync_server.storage.metadata import Number, clean, metadata
+
+tickets = sa.Table(
+    "tickets",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("number", sa.Text, nullable=False, unique=True),
+    sa.Column("version", Number, nullable=False),
+    sa.Column("position", Number, nullable=False, index=True),
+    sa.Column("status", sa.Text, nullable=False, index=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("severity", sa.Text),
+    sa.Column("technician", sa.Text),
+    sa.Column("holder", sa.Text),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("created_at_ms", Number, nullable=False, index=True),
+    sa.Column("window_start_ms", Number),
+    sa.Column("window_end_ms", Number),
+    sa.Column("over_at_ms", Number),
+    sa.Column("late", sa.Boolean, nullable=False),
+    sa.Column("linked_ticket", sa.Text, index=True),
+    sa.Column("phone", sa.Text, nullable=False, index=True),
+    sa.Column("serial", sa.Text, nullable=False, index=True),
+    sa.Column("search", sa.Text, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    sa.Index("ix_tickets_holder", "holder", "position"),
+    sa.Index("ix_tickets_technician", "technician", "window_start_ms"),
+)
+"""`holder` is the technician on whose phone the ticket is: its technician, until it is over and has expired."""
+
+withdrawals = sa.Table(
+    "withdrawals",
+    metadata,
+    sa.Column("technician", sa.Text, primary_key=True),
+    sa.Column("position", Number, primary_key=True, autoincrement=False),
+    sa.Column("ticket", sa.Text, nullable=False),
+)
+
+numbers = sa.Table(
+    "ticket_numbers",
+    metadata,
+    sa.Column("day", sa.Text, primary_key=True),
+    sa.Column("last", Number, nullable=False),
+)
+
+
+class TicketSort(str, Enum):
+    NEWEST = "newest"
+    CHANGED = "changed"
+    WINDOW = "window"
+    SEVERITY = "severity"
+
+
+class TicketFilter(Struct, frozen=True, kw_only=True):
+    """What the desk wants to see; everything empty means all tickets."""
+
+    words: str = ""
+    """All of them must occur in number, customer, phone, address, model, serial, order or problem."""
+    statuses: tuple[Status, ...] = ()
+    severities: tuple[Severity, ...] = ()
+    technician: str = ""
+    region: str = ""
+    """The beginning of the region."""
+    kind: Kind | None = None
+    late_only: bool = False
+    """Only those with late evidence or proposals."""
+    page: int = 1
+    page_size: int = 50
+    sort: TicketSort = TicketSort.NEWEST
+
+
+class Kept(Struct, frozen=True):
+    """A ticket as it is to be saved."""
+
+    ticket: Ticket
+    position: int
+    """In the feed, of the last operation applied to it."""
+    is_expired: bool = False
+    """Over for so long that it has left its technician's phone."""
+
+
+class FeedRow(Struct, frozen=True):
+    """What happened to a technician's scope: a ticket's bytes, or None where it was withdrawn."""
+
+    position: int
+    ticket: str
+    status: str | None
+    data: bytes | None
+
+
+_decode = msgspec.json.Decoder(Ticket).decode
+
+_LOAD = (
+    sa.select(tickets.c.data, tickets.c.position, tickets.c.technician, tickets.c.holder)
+    .where(tickets.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(tickets.c.id)
+    .with_for_update()
+)
+_BY_ID = sa.select(tickets.c.data).where(tickets.c.id.in_(sa.bindparam("ids", expanding=True)))
+
+_in_scope = (
+    tickets.c.holder == sa.bindparam("person"),
+    tickets.c.position > sa.bindparam("cursor"),
+    tickets.c.position <= sa.bindparam("through"),
+)
+_left_scope = (
+    withdrawals.c.technician == sa.bindparam("person"),
+    withdrawals.c.position > sa.bindparam("cursor"),
+    withdrawals.c.position <= sa.bindparam("through"),
+)
+_CHANGES = (
+    sa.select(tickets.c.position.label("position"), tickets.c.id.label("ticket"), tickets.c.status, tickets.c.data)
+    .where(*_in_scope)
+    .union_all(
+        sa.select(
+            withdrawals.c.position,
+            withdrawals.c.ticket,
+            sa.cast(sa.null(), sa.Text),
+            sa.cast(sa.null(), sa.LargeBinary),
+        ).where(*_left_scope)
+    )
+    .order_by("position")
+    .limit(sa.bindparam("limit"))
+)
+_SCOPE = sa.select(tickets.c.id, tickets.c.version).where(tickets.c.holder == sa.bindparam("person"))
+
+_SEVERITY_RANK = sa.case(
+    {severity.value: rank for rank, severity in enumerate(Severity)}, value=tickets.c.severity, else_=len(Severity)
+)
+_ORDERS: dict[TicketSort, tuple[Any, ...]] = {
+    TicketSort.NEWEST: (tickets.c.created_at_ms.desc(), tickets.c.number.desc()),
+    TicketSort.CHANGED: (tickets.c.position.desc(),),
+    TicketSort.WINDOW: (tickets.c.window_start_ms.asc().nulls_last(), tickets.c.number),
+    TicketSort.SEVERITY: (_SEVERITY_RANK, tickets.c.created_at_ms),
+}
+
+
+class Tickets:
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    # -- changing ------------------------------------------------------------------------------------------------------
+
+    def to_change(self, ids: Iterable[str]) -> dict[str, Kept]:
+        """These tickets, locked until the transaction ends; in the order of their ids, so that nobody deadlocks."""
+        rows = self._connection.execute(_LOAD, {"ids": sorted(set(ids))})
+        kept = (
+            Kept(_decode(data), position, technician is not None and holder is None)
+            for data, position, technician, holder in rows
+        )
+        return {each.ticket.id: each for each in kept}
+
+    def save(self, changed: Sequence[Kept]) -> None:
+        statement = insert(self._connection, tickets)
+        statement = statement.on_conflict_do_update(
+            index_elements=["id"],
+            set_={column.name: statement.excluded[column.name] for column in tickets.c if column.name != "id"},
+        )
+        self._connection.execute(statement, [_values(kept) for kept in changed])
+
+    def withdraw(self, gone: Sequence[tuple[str, str, int]]) -> None:
+        """Take tickets off phones: (technician, ticket, feed position)."""
+        self._connection.execute(
+            sa.insert(withdrawals),
+            [{"technician": person, "ticket": ticket, "position": position} for person, ticket, position in gone],
+        )
+
+    def expire(self, over_before: int, feed: Feed) -> int:
+        """Take tickets that were over before that Unix time (ms) off their technicians' phones; how many."""
+        due = self._connection.execute(
+            sa.select(tickets.c.id, tickets.c.holder)
+            .where(
+                tickets.c.holder.is_not(None),
+                tickets.c.status.in_([status.value for status in OVER]),
+                tickets.c.over_at_ms < over_before,
+            )
+            .order_by(tickets.c.id)
+            .with_for_update()
+        ).all()
+        if not due:
+            return 0
+        first = feed.take(len(due))
+        self.withdraw([(person, ticket, first + place) for place, (ticket, person) in enumerate(due)])
+        self._connection.execute(
+            sa.update(tickets).where(tickets.c.id == sa.bindparam("expired")).values(holder=None),
+            [{"expired": ticket} for ticket, _ in due],
+        )
+        return len(due)
+
+    def next_number(self, day: str) -> str:
+        """The next free ticket number of a day given as YYMMDD."""
+        statement = insert(self._connection, numbers)
+        last = self._connection.scalar(
+            statement.on_conflict_do_update(index_elements=["day"], set_={"last": numbers.c.last + 1}).returning(
+                numbers.c.last
+            ),
+            {"day": day, "last": 1},
+        )
+        return f"{day}-{last:03d}"
+
+    # -- for phones ----------------------------------------------------------------------------------------------------
+
+    def changes(self, person: str, cursor: int, through: int, limit: int) -> list[FeedRow]:
+        """What happened to a technician's scope after `cursor`, in the order of the feed."""
+        rows = self._connection.execute(
+            _CHANGES, {"person": person, "cursor": cursor, "through": through, "limit": limit}
+        )
+        return [FeedRow(*row) for row in rows]
+
+    def scope(self, person: str) -> list[tuple[str, int]]:
+        """(ticket id, version) of everything that belongs on this technician's phone."""
+        return [(ticket, version) for ticket, version in self._connection.execute(_SCOPE, {"person": person})]
+
+    # -- for the desk --------------------------------------------------------------------------------------------------
+
+    def by_id(self, ids: Iterable[str]) -> dict[str, Ticket]:
+        found = (_decode(data) for data in self._connection.scalars(_BY_ID, {"ids": list(ids)}))
+        return {ticket.id: ticket for ticket in found}
+
+    def by_number(self, number: str) -> Ticket | None:
+        data = self._connection.scalar(sa.select(tickets.c.data).where(tickets.c.number == number))
+        return _decode(data) if data else None
+
+    def find(self, wanted: TicketFilter) -> list[Ticket]:
+        """One page of what is wanted."""
+        rows = self._connection.scalars(
+            sa.select(tickets.c.data)
+            .where(*_conditions(wanted), *_in_statuses(wanted))
+            .order_by(*_ORDERS[wanted.sort], tickets.c.id)
+            .limit(wanted.page_size)
+            .offset((max(wanted.page, 1) - 1) * wanted.page_size)
+        )
+        return [_decode(data) for data in rows]
+
+    def count_by_status(self, wanted: TicketFilter) -> dict[Status, int]:
+        """How many of each status there are among what is wanted, whichever statuses are."""
+        rows = self._connection.execute(
+            sa.select(tickets.c.status, sa.func.count()).where(*_conditions(wanted)).group_by(tickets.c.status)
+        )
+        return {Status(status): count for status, count in rows}
+
+    def similar(self, phone: str, serial: str, limit: int = 20) -> list[Ticket]:
+        """Tickets of the same customer's phone number, or about the same piece."""
+        same = []
+        if len(digits := _digits(phone)) >= 5:
+            same.append(tickets.c.phone == digits)
+        if piece := _serial(serial):
+            same.append(tickets.c.serial == piece)
+        if not same:
+            return []
+        rows = self._connection.scalars(
+            sa.select(tickets.c.data).where(sa.or_(*same)).order_by(tickets.c.created_at_ms.desc()).limit(limit)
+        )
+        return [_decode(data) for data in rows]
+
+    def visits(self, technician: str, start: int, end: int) -> list[Ticket]:
+        """A technician's visits whose window touches the time between two Unix times (ms), by time."""
+        rows = self._connection.scalars(
+            sa.select(tickets.c.data)
+            .where(
+                tickets.c.technician == technician,
+                tickets.c.window_start_ms < end,
+                tickets.c.window_end_ms > start,
+                tickets.c.status != Status.CANCELLED.value,
+            )
+            .order_by(tickets.c.window_start_ms, tickets.c.number)
+        )
+        return [_decode(data) for data in rows]
+
+    def linked_to(self, ticket: str) -> list[Ticket]:
+        """Tickets that came from this one."""
+        rows = self._connection.scalars(
+            sa.select(tickets.c.data).where(tickets.c.linked_ticket == ticket).order_by(tickets.c.created_at_ms)
+        )
+        return [_decode(data) for data in rows]
+
+    def regions(self) -> list[str]:
+        return list(self._connection.scalars(sa.select(tickets.c.region).distinct().order_by(tickets.c.region)))
+
+
+def _values(kept: Kept) -> dict[str, Any]:
+    ticket = kept.ticket
+    customer, product, assignment = ticket.customer, ticket.product, ticket.assignment
+    return {
+        "id": ticket.id,
+        "number": clean(ticket.number),
+        "version": ticket.version,
+        "position": kept.position,
+        "status": ticket.status.value,
+        "kind": ticket.kind.value,
+        "severity": ticket.severity.value if ticket.severity else None,
+        "technician": ticket.technician,
+        "holder": None if kept.is_expired else ticket.technician,
+        "region": clean(customer.region),
+        "created_at_ms": milliseconds(ticket.created_at),
+        "window_start_ms": milliseconds(assignment.window.start) if assignment else None,
+        "window_end_ms": milliseconds(assignment.window.end) if assignment else None,
+        "over_at_ms": milliseconds(ticket.over_at) if ticket.over_at else None,
+        "late": bool(ticket.proposals) or bool(late_evidence(ticket)),
+        "linked_ticket": ticket.linked_ticket,
+        "phone": _digits(customer.phone),
+        "serial": _serial(product.serial),
+        "search": _searchable(ticket),
+        "data": wire.encode(ticket),
+    }
+
+
+# -- words ------------------------------------------------------------------------------------------------------------
+
+_NOT_DIGITS = re.compile(r"\D+")
+_TELEPHONE = re.compile(r"[+()\d-]{3,}")
+
+
+def _plain(text: str) -> str:
+    """As it is compared: width and case of letters, and the amount of white space, make no difference."""
+    return " ".join(unicodedata.normalize("NFKC", clean(text)).casefold().split())
+
+
+def _digits(phone: str) -> str:
+    digits = _NOT_DIGITS.sub("", unicodedata.normalize("NFKC", phone))
+    return digits.removeprefix("86") if len(digits) == 13 else digits
+
+
+def _serial(serial: str) -> str:
+    return _plain(serial).replace(" ", "")
+
+
+def _searchable(ticket: Ticket) -> str:
+    customer, product = ticket.customer, ticket.product
+    return _plain(
+        "\n".join(
+            (
+                ticket.number,
+                customer.name,
+                customer.phone,
+                _digits(customer.phone),
+                customer.region,
+                customer.address,
+                product.category,
+                product.model,
+                product.serial,
+                product.order_number,
+                ticket.problem,
+                ticket.confirmed_problem,
+            )
+        )
+    )
+
+
+def _conditions(wanted: TicketFilter) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = []
+    for word in _plain(wanted.words).split():
+        found = tickets.c.search.contains(word, autoescape=True)
+        if _TELEPHONE.fullmatch(word) and (digits := _digits(word)):
+            found = found | tickets.c.search.contains(digits)
+        conditions.append(found)
+    if wanted.severities:
+        conditions.append(tickets.c.severity.in_([severity.value for severity in wanted.severities]))
+    if wanted.technician:
+        conditions.append(tickets.c.technician == clean(wanted.technician))
+    if wanted.region:
+        conditions.append(tickets.c.region.startswith(clean(wanted.region), autoescape=True))
+    if wanted.kind:
+        conditions.append(tickets.c.kind == wanted.kind.value)
+    if wanted.late_only:
+        conditions.append(tickets.c.late.is_(True))
+    return conditions
+
+
+def _in_statuses(wanted: TicketFilter) -> list[sa.ColumnElement[bool]]:
+    return [tickets.c.status.in_([status.value for status in wanted.statuses])] if wanted.statuses else []

@@ -1,0 +1,1 @@
+"""What phones speak with: enrolment, rounds, uploads. Handlers translate; services and accounts do."""

@@ -1,0 +1,49 @@
+"""POST /sync/v1/round: a phone's RoundRequest in, a RoundReply out (docs/sync-protocol.md)."""
+
+from typing import Any
+
+from litestar import MediaType, Request, Response, post
+from litestar.di import NamedDependency
+from msgspec import Struct
+
+from shared_schema import wire
+from shared_schema.sync_protocol import PROTOCOL, RoundRequest
+from shared_schema.wire import Unreadable
+from sync_server.accounts import Accounts, DeviceIdentity
+from sync_server.problems import Problem, limited_body
+from sync_server.services.rounds import Rounds
+from sync_server.settings import Settings
+
+
+class _Spoken(Struct):
+    protocol: int
+
+
+@post("/sync/v1/round", status_code=200, request_max_body_size=None)
+async def round_(
+    request: Request[Any, Any, Any],
+    identity: NamedDependency[DeviceIdentity],
+    accounts: NamedDependency[Accounts],
+    rounds: NamedDependency[Rounds],
+    settings: NamedDependency[Settings],
+) -> Response[bytes]:
+    asked = _read(await limited_body(request, settings.round_bytes))
+    if asked.device != identity.device:
+        raise Problem("not-allowed")
+    reply = await rounds.round(identity, asked)
+    await accounts.heard_from(identity, request.headers.get("doorstep-holding", ""))
+    return Response(reply, media_type=MediaType.JSON)
+
+
+def _read(body: bytes) -> RoundRequest:
+    asked = wire.decode(body, RoundRequest)
+    if isinstance(asked, RoundRequest) and asked.protocol == PROTOCOL:
+        return asked
+    # Another version's message need not have this one's form: its number alone says what to answer.
+    spoken = wire.decode(body, _Spoken)
+    if isinstance(spoken, _Spoken) and spoken.protocol != PROTOCOL:
+        raise Problem("upgrade-required")
+    raise Problem("malformed-request", place=asked.place[:200] if isinstance(asked, Unreadable) else "$")
+
+
+route_handlers = [round_]
