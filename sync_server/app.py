@@ -22,6 +22,7 @@ from sync_server.clock import Clock
 from sync_server.problems import exception_handlers
 from sync_server.services.desk import Desk
 from sync_server.services.live import Live
+from sync_server.services.photo_files import PhotoFiles
 from sync_server.services.reference import References
 from sync_server.services.rounds import Rounds
 from sync_server.settings import Settings
@@ -41,7 +42,8 @@ def health() -> Response[bytes]:
 def create_app(settings: Settings, storage: Storage, clock: Clock) -> Litestar:
     """The whole office. `storage` stays the caller's, and open after the application has shut down."""
     accounts = Accounts(storage, settings, clock)
-    desk = Desk(storage, clock, settings.time_zone)
+    photo_files = PhotoFiles(settings.data, limit_bytes=settings.photo_bytes)
+    desk = Desk(storage, photo_files, clock, settings.time_zone)
     rounds = Rounds(storage, References(settings), clock, access_ticket)
     given: dict[str, Any] = {
         "storage": storage,
@@ -50,11 +52,10 @@ def create_app(settings: Settings, storage: Storage, clock: Clock) -> Litestar:
         "accounts": accounts,
         "desk": desk,
         "rounds": rounds,
+        "photo_files": photo_files,
     }
     live = given["live"] = Live(desk.feed_position)
     accounts.on_devices(live.devices_changed)
-    if module := _if_there("sync_server.services.photo_files"):
-        given["photo_files"] = module.PhotoFiles(storage, settings, clock)
     handlers: list[Any] = [health, *round_endpoint.route_handlers]
     for name in ("sync.uploads", "sync.enrolment", "dispatch", "app_files"):
         if module := _if_there(f"sync_server.{name}"):
@@ -72,6 +73,7 @@ def create_app(settings: Settings, storage: Storage, clock: Clock) -> Litestar:
             stop_telling()
             await live.close()
             accounts.close()
+            photo_files.close()
 
     dependencies: dict[str, Provide] = {name: Provide(_always(value), use_cache=True) for name, value in given.items()}
     return Litestar(

@@ -21,6 +21,7 @@ from shared_schema.sync_protocol import Verdict
 from shared_schema.ticket import Ticket, Window, late_evidence
 from sync_server.clock import Clock, milliseconds, moment
 from sync_server.services.operations import arrived, receive
+from sync_server.services.photo_files import PhotoFiles
 from sync_server.storage import Reading, Storage, Writing
 from sync_server.storage.journal import OFFICE, Entry
 from sync_server.storage.people import Person
@@ -105,13 +106,16 @@ class TicketFile(Struct, frozen=True):
     """Oldest first, in the order the office received it."""
     links: list[TicketSummary]
     """The ticket it came from and those that came from it."""
+    photos: set[str]
+    """SHA-256 of those photos whose bytes the office holds."""
     names: dict[str, str]
     """Person id → name, of everybody who appears on it."""
 
 
 class Desk:
-    def __init__(self, storage: Storage, clock: Clock, time_zone: str) -> None:
+    def __init__(self, storage: Storage, photo_files: PhotoFiles, clock: Clock, time_zone: str) -> None:
         self._storage = storage
+        self._photo_files = photo_files
         self._clock = clock
         self._zone = ZoneInfo(time_zone)
 
@@ -176,7 +180,7 @@ class Desk:
         return await self._storage.read(lambda reading: _page(reading, wanted))
 
     async def ticket(self, ticket_id: str) -> TicketFile | None:
-        return await self._storage.read(lambda reading: _file(reading, ticket_id))
+        return await self._storage.read(lambda reading: _file(reading, self._photo_files, ticket_id))
 
     async def ticket_numbered(self, number: str) -> Ticket | None:
         return await self._storage.read(lambda reading: reading.tickets.by_number(number))
@@ -243,7 +247,7 @@ def _summaries(reading: Reading, tickets: list[Ticket]) -> list[TicketSummary]:
     ]
 
 
-def _file(reading: Reading, ticket_id: str) -> TicketFile | None:
+def _file(reading: Reading, photo_files: PhotoFiles, ticket_id: str) -> TicketFile | None:
     ticket = reading.tickets.by_id([ticket_id]).get(ticket_id)
     if ticket is None:
         return None
@@ -257,7 +261,17 @@ def _file(reading: Reading, ticket_id: str) -> TicketFile | None:
     ]
     from_here = reading.tickets.linked_to(ticket_id)
     origin = reading.tickets.by_id([ticket.linked_ticket]) if ticket.linked_ticket else {}
-    return TicketFile(ticket, history, _summaries(reading, [*origin.values(), *from_here]), names)
+    present = photo_files.present(_photos_of(ticket))
+    return TicketFile(ticket, history, _summaries(reading, [*origin.values(), *from_here]), present, names)
+
+
+def _photos_of(ticket: Ticket) -> set[str]:
+    named = {photo.sha256 for photo in ticket.photos}
+    for each in (*ticket.sign_offs, *ticket.objections):
+        named |= set(each.statement.photos)
+    for objection in ticket.objections:
+        named |= set(objection.photos)
+    return named
 
 
 def _history_entry(

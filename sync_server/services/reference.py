@@ -32,7 +32,8 @@ class References:
             self._composed = {}
             self._revision = revision
         if person.id not in self._composed:
-            self._composed[person.id] = self._compose(person, reading)
+            newest = reading.people.person(person.id) or person
+            self._composed[person.id] = self._compose(newest, reading)
         return self._composed[person.id]
 
     def _compose(self, person: Person, reading: Reading) -> Reference:
