@@ -39,6 +39,7 @@ STATUS_OF: dict[str, int] = {
     "upload-offset-wrong": 409,
     "upload-beyond-length": 413,
     "upload-locked": 423,
+    "upload-stalled": 408,
     "upload-finished": 403,
     "too-many-uploads": 429,
     "checksum-unsupported": 400,

@@ -15,7 +15,7 @@ LOOK_SECONDS = 1.0
 HEARTBEAT_SECONDS = 15.0
 """Proxies close a connection that says nothing for a minute; a dead one is noticed by the failing write."""
 
-Topic = Literal["feed", "devices"]
+Topic = Literal["feed", "devices", "photos"]
 
 
 class LiveEvent(Struct, frozen=True):
@@ -68,6 +68,10 @@ class Live:
         """A phone was enrolled, revoked or says it holds something else. From any thread."""
         self._tell("devices", 0)
 
+    def photos_changed(self) -> None:
+        """A photo's bytes have arrived, perhaps long after the operation that speaks of it. From any thread."""
+        self._tell("photos", 0)
+
     async def watch(
         self, last_event_id: str | None = None, *, heartbeat_seconds: float = HEARTBEAT_SECONDS
     ) -> AsyncIterator[LiveEvent]:
@@ -87,9 +91,8 @@ class Live:
                 if watcher.told_through < self._position:
                     watcher.told_through = self._position
                     yield LiveEvent("feed", self._position)
-                elif watcher.devices_changed:
-                    watcher.devices_changed = False
-                    yield LiveEvent("devices", self._position)
+                elif watcher.changed:
+                    yield LiveEvent(watcher.changed.pop(), self._position)
                 else:
                     try:
                         await asyncio.wait_for(watcher.wake.wait(), heartbeat_seconds)
@@ -119,7 +122,8 @@ class Live:
             return
         self._position = max(self._position, position)
         for watcher in self._watchers:
-            watcher.devices_changed |= topic == "devices"
+            if topic != "feed":
+                watcher.changed.add(topic)
             watcher.wake.set()
 
     def _look_from_now_on(self) -> None:
@@ -139,7 +143,7 @@ class Live:
 class _Watcher:
     def __init__(self, told_through: int) -> None:
         self.told_through = told_through
-        self.devices_changed = False
+        self.changed: set[Topic] = set()
         self.wake = asyncio.Event()
 
 

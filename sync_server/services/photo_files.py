@@ -1,0 +1,389 @@
+"""Photos on disk, named by their SHA-256: whole ones, those still arriving, and what turned out to be no picture.
+
+    photos/ab/abcd…      complete, hashed and flushed before they got this name; never altered, never deleted
+    uploads/<upload>     what has arrived of an upload so far; its length is the truth about it
+    set-aside/abcd…      complete but no picture: kept for a person to look at, shown to nobody
+    thumbnails/<n>/ab/…  made when first asked for; may be thrown away at any time
+
+A file becomes a photo by fsync, rename and fsync of the folder, so a crash leaves an upload or a photo and nothing
+in between. Who may upload, and how it is said in HTTP, is sync.uploads'; whose an upload is, storage.uploads'.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar, TypeVarTuple, Unpack
+
+from msgspec import Struct
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from sync_server.storage import Storage
+
+T = TypeVar("T")
+A = TypeVarTuple("A")
+
+THUMBNAIL_SIZES = (96, 320, 1280)
+"""Longer side in pixels."""
+
+_MOST_PIXELS = 130_000_000
+"""More are not decoded: a small file can unfold to gigabytes. The largest phone cameras make 108 million."""
+_MOST_PIXELS_WHOLE = 50_000_000
+"""PNG and WebP cannot be decoded at a smaller scale, as JPEG can."""
+
+_ROOM_TO_SPARE = 200_000_000
+"""Bytes left free for the database, which must never be stopped by a photo."""
+
+_BLOCK = 1 << 20
+_ORPHANED_SECONDS = 30 * 86_400
+"""Far longer than any upload may rest."""
+
+_ATTEMPTS = 4
+_ATTEMPT_SECONDS = 0.15
+"""How often and after how long a locked upload is tried again."""
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_UPLOAD = re.compile(r"[0-9a-f]{32}\Z")
+
+
+class Stored(Struct, frozen=True):
+    """The office durably holds these bytes."""
+
+    sha256: str
+    size_bytes: int
+    media_type: str
+
+
+class NotAPicture(Struct, frozen=True):
+    """Neither JPEG, PNG nor WebP; the bytes were set aside under this SHA-256."""
+
+    sha256: str
+
+
+class TooLarge(Struct, frozen=True):
+    limit_bytes: int
+
+
+class Altered(Struct, frozen=True):
+    """What arrived is not what was announced; the upload starts again from nothing."""
+
+
+class UploadBusy(Exception):
+    """Another request is writing to this upload."""
+
+
+def media_type_of(head: bytes) -> str | None:
+    """The picture format that the first twelve bytes announce; None for anything else."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "image/webp"
+    return None
+
+
+class UploadFile:
+    """One upload open for writing, locked against every other writer, also in other processes."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises UploadBusy, or FileNotFoundError where there is none."""
+        self._file = path.open("r+b", buffering=0)
+        self.asked_to_leave: Callable[[], None] = _nobody_to_ask
+        """Called when somebody else wants to write; whoever writes sets it, and need not heed it."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as taken:
+            self._file.close()
+            raise UploadBusy(path.name) from taken
+        if not path.exists():  # finished or discarded between opening and locking: this is no upload any more
+            self._file.close()
+            raise FileNotFoundError(path)
+        self.length = os.fstat(self._file.fileno()).st_size
+        self._file.seek(self.length)
+
+    def append(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        self.length += len(data)
+
+    def cut(self, length: int) -> None:
+        """Take back what was appended after `length`."""
+        self._file.truncate(length)
+        self._file.seek(length)
+        self.length = length
+
+    def flush(self) -> None:
+        """Everything appended survives the loss of power."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()  # and the lock with it
+
+
+def _nobody_to_ask() -> None:
+    pass
+
+
+class PhotoFiles:
+    def __init__(self, folder: Path, *, limit_bytes: int) -> None:
+        """`folder` is the data folder; `limit_bytes` the largest photo taken."""
+        self.limit_bytes = limit_bytes
+        self._photos = folder / "photos"
+        self._uploads = folder / "uploads"
+        self._set_aside = folder / "set-aside"
+        self._thumbnails = folder / "thumbnails"
+        for each in (self._photos, self._uploads, self._set_aside, self._thumbnails):
+            each.mkdir(parents=True, exist_ok=True)
+        self._open: dict[str, UploadFile] = {}
+        # Decoding is slow and hungry: two at a time, and never in the threads that other work waits for.
+        self._drawing = ThreadPoolExecutor(2, thread_name_prefix="thumbnails")
+        self._writing = ThreadPoolExecutor(4, thread_name_prefix="photo-files")
+
+    def close(self) -> None:
+        self._drawing.shutdown(wait=False, cancel_futures=True)
+        self._writing.shutdown()
+
+    # -- whole photos ------------------------------------------------------------------------------------------------
+
+    def path(self, sha256: str) -> Path | None:
+        """The photo's file; None where its bytes have not arrived, or that is no SHA-256."""
+        if not _SHA256.match(sha256):
+            return None
+        path = self._place(sha256)
+        return path if path.is_file() else None
+
+    def present(self, sha256s: Iterable[str]) -> set[str]:
+        """Those whose bytes the office holds."""
+        return {sha256 for sha256 in sha256s if self.path(sha256) is not None}
+
+    def media_type(self, sha256: str) -> str | None:
+        """What the bytes themselves say; None where they have not arrived."""
+        path = self.path(sha256)
+        if path is None:
+            return None
+        with path.open("rb") as file:
+            return media_type_of(file.read(12))
+
+    def is_set_aside(self, sha256: str) -> bool:
+        """Whether these bytes arrived earlier and were no picture."""
+        return bool(_SHA256.match(sha256)) and (self._set_aside / sha256).is_file()
+
+    async def store(self, data: bytes) -> Stored | NotAPicture | TooLarge:
+        """Keep a photo that came some other way than by upload, such as one a customer sent to the desk."""
+        if len(data) > self.limit_bytes:
+            return TooLarge(self.limit_bytes)
+        return await self._in_writing_thread(self._store, data)
+
+    def _store(self, data: bytes) -> Stored | NotAPicture:
+        handle, name = tempfile.mkstemp(dir=self._uploads, prefix="desk-")
+        with open(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        return self._put_in_place(Path(name), hashlib.sha256(data).hexdigest(), len(data), media_type_of(data[:12]))
+
+    # -- photos that are arriving ------------------------------------------------------------------------------------
+
+    def has_room_for(self, size_bytes: int) -> bool:
+        return shutil.disk_usage(self._uploads).free > size_bytes + _ROOM_TO_SPARE
+
+    async def begin_upload(self, upload: str) -> None:
+        """Make the empty file, so that it is there after a crash."""
+        await self._in_writing_thread(self._begin, upload)
+
+    def _begin(self, upload: str) -> None:
+        self._upload_path(upload).touch(mode=0o640, exist_ok=False)
+        _flush_folder(self._uploads)
+
+    async def uploaded_length(self, upload: str) -> int | None:
+        """How many bytes of an unfinished upload the office durably holds; None where there is none."""
+        return await self._in_writing_thread(self._length, upload)
+
+    def _length(self, upload: str) -> int | None:
+        try:
+            with self._upload_path(upload).open("rb") as file:
+                os.fsync(file.fileno())
+                return os.fstat(file.fileno()).st_size
+        except FileNotFoundError:
+            return None
+
+    async def open_upload(self, upload: str) -> UploadFile:
+        """For the one who writes; must be closed by close_upload. Raises UploadBusy or FileNotFoundError.
+
+        A writer whose client has fallen silent is asked to leave first: on a phone that changed networks, that silent
+        connection and this new one are the same upload.
+        """
+        for attempt in range(_ATTEMPTS):
+            try:
+                file = await self._in_writing_thread(UploadFile, self._upload_path(upload))
+            except UploadBusy:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                if attempt == 0 and upload in self._open:
+                    self._open[upload].asked_to_leave()
+                await asyncio.sleep(_ATTEMPT_SECONDS)
+            else:
+                self._open[upload] = file
+                return file
+        raise AssertionError("the last attempt returns or raises")
+
+    def close_upload(self, upload: str, file: UploadFile) -> None:
+        del self._open[upload]
+        file.close()
+
+    async def append(self, file: UploadFile, data: bytes) -> None:
+        await self._in_writing_thread(file.append, data)
+
+    async def cut(self, file: UploadFile, length: int) -> None:
+        await self._in_writing_thread(file.cut, length)
+        await self.flush(file)
+
+    async def flush(self, file: UploadFile) -> None:
+        await self._in_writing_thread(file.flush)
+
+    async def finish_upload(self, upload: str, file: UploadFile, sha256: str) -> Stored | NotAPicture | Altered:
+        """Verify the whole and give it its place. The file must be complete, flushed and open."""
+        return await self._in_writing_thread(self._finish, upload, file, sha256)
+
+    def _finish(self, upload: str, file: UploadFile, sha256: str) -> Stored | NotAPicture | Altered:
+        path = self._upload_path(upload)
+        digest = hashlib.sha256()
+        with path.open("rb") as whole:
+            head = whole.read(12)
+            whole.seek(0)
+            while block := whole.read(_BLOCK):
+                digest.update(block)
+        if digest.hexdigest() != sha256:
+            file.cut(0)
+            file.flush()
+            return Altered()
+        return self._put_in_place(path, sha256, file.length, media_type_of(head))
+
+    async def discard_upload(self, upload: str) -> bool:
+        """Forget an unfinished upload's bytes; False where another request is writing to it."""
+        return await self._in_writing_thread(self._discard, upload)
+
+    def _discard(self, upload: str) -> bool:
+        path = self._upload_path(upload)
+        try:
+            file = UploadFile(path)
+        except FileNotFoundError:
+            return True
+        except UploadBusy:
+            return False
+        path.unlink(missing_ok=True)
+        file.close()
+        return True
+
+    async def discard_expired(self, storage: Storage, at_ms: int) -> None:
+        """Forget unfinished uploads that ran out, and files that a crash left among them unknown to any record."""
+        expired = await storage.read(lambda reading: reading.uploads.expired(at_ms))
+        discarded = [upload for upload in expired if await self.discard_upload(upload)]
+        if discarded:
+            await storage.write(lambda writing: writing.uploads.forget(discarded))
+        await self._in_writing_thread(self._discard_orphans)
+
+    def _discard_orphans(self) -> None:
+        older_than = time.time() - _ORPHANED_SECONDS
+        for path in self._uploads.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < older_than:
+                    path.unlink()
+
+    def _put_in_place(self, source: Path, sha256: str, size_bytes: int, media_type: str | None) -> Stored | NotAPicture:
+        """Move flushed bytes to where they stay."""
+        target = self._set_aside / sha256 if media_type is None else self._place(sha256)
+        if not target.parent.is_dir():
+            target.parent.mkdir(exist_ok=True)
+            _flush_folder(target.parent.parent)
+        if target.is_file():
+            source.unlink()  # the same bytes came before, perhaps from another phone
+        else:
+            source.chmod(0o640)
+            source.replace(target)
+        _flush_folder(target.parent)
+        _flush_folder(self._uploads)
+        return NotAPicture(sha256) if media_type is None else Stored(sha256, size_bytes, media_type)
+
+    def _place(self, sha256: str) -> Path:
+        return self._photos / sha256[:2] / sha256
+
+    def _upload_path(self, upload: str) -> Path:
+        assert _UPLOAD.match(upload), upload  # made by us; a foreign name never gets this far
+        return self._uploads / upload
+
+    # -- thumbnails --------------------------------------------------------------------------------------------------
+
+    async def thumbnail(self, sha256: str, size: int) -> Path | None:
+        """A JPEG whose longer side has at most `size` pixels, one of THUMBNAIL_SIZES, upright whatever the camera was.
+
+        None where the photo has not arrived or cannot be decoded; its bytes are kept and served all the same.
+        """
+        assert size in THUMBNAIL_SIZES, size
+        source = self.path(sha256)
+        if source is None:
+            return None
+        target = self._thumbnails / str(size) / sha256[:2] / f"{sha256}.jpg"
+        if target.is_file():
+            return target
+        return await asyncio.get_running_loop().run_in_executor(self._drawing, self._draw, source, target, size)
+
+    def _draw(self, source: Path, target: Path, size: int) -> Path | None:
+        if target.is_file():
+            return target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".new-")
+        try:
+            with open(handle, "wb") as file, Image.open(source, formats=("JPEG", "PNG", "WEBP")) as picture:
+                most = _MOST_PIXELS if picture.format == "JPEG" else _MOST_PIXELS_WHOLE
+                if picture.width * picture.height > most:
+                    return None
+                picture.draft("RGB", (size, size))
+                picture.thumbnail((size, size), Image.Resampling.LANCZOS)
+                upright = ImageOps.exif_transpose(picture)
+                _on_white(upright).save(file, "JPEG", quality=82, progressive=True)
+            Path(name).replace(target)
+        except (
+            OSError,
+            ValueError,
+            SyntaxError,
+            ArithmeticError,
+            Image.DecompressionBombError,
+            UnidentifiedImageError,
+        ):
+            # What Pillow raises for damaged files, by format and by place of the damage.
+            return None
+        finally:
+            Path(name).unlink(missing_ok=True)
+        return target
+
+    async def _in_writing_thread(self, work: Callable[[Unpack[A]], T], *arguments: *A) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._writing, work, *arguments)
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    """JPEG knows no transparency; black in its place would hide what is drawn in black."""
+    if picture.mode in {"RGBA", "LA", "PA"} or "transparency" in picture.info:
+        layered = picture.convert("RGBA")
+        ground = Image.new("RGBA", layered.size, "white")
+        ground.alpha_composite(layered)
+        return ground.convert("RGB")
+    return picture.convert("RGB")
+
+
+def _flush_folder(folder: Path) -> None:
+    """A name in a folder survives the loss of power only once the folder itself is flushed."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

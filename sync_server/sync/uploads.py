@@ -1,0 +1,468 @@
+"""Photos arriving from phones by tus 1.0: core, creation, checksum, termination, expiration (https://tus.io).
+
+`/sync/v1/uploads`, with the phone's token. A phone names the SHA-256 of the whole in Upload-Metadata; a photo the
+office already holds, or an upload begun earlier, is answered with its Location and Upload-Offset, so that a phone asks
+again without fear. What arrived is flushed before it is acknowledged. Refusals are problems (sync_server.problems).
+"""
+
+import asyncio
+import base64
+import binascii
+import errno
+import hashlib
+import re
+import secrets
+from email.utils import format_datetime
+from typing import Any
+
+from litestar import HttpMethod, Request, Response, Router, delete, head, patch, post, route
+from litestar.di import NamedDependency, Provide
+from litestar.exceptions import InternalServerException
+from litestar.params import FromPath
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from msgspec import Struct
+from msgspec.structs import replace
+
+from sync_server.accounts import DeviceIdentity, device_identity
+from sync_server.clock import Clock, milliseconds, moment
+from sync_server.problems import Problem
+from sync_server.services.live import Live
+from sync_server.services.photo_files import Altered, NotAPicture, PhotoFiles, UploadBusy, UploadFile
+from sync_server.storage import Storage
+from sync_server.storage.uploads import StoredUpload, UploadState
+
+PATH = "/sync/v1/uploads"
+EXTENSIONS = "creation,checksum,termination,expiration"
+CHECKSUMS = ("sha256", "sha1", "md5")
+"""sha1 because the protocol demands it. Against a deliberate forger stands the SHA-256 of the whole."""
+
+UNFINISHED_MOST = 300
+UNFINISHED_BYTES = 2_000_000_000
+"""What one person may have under way at once; a fortnight of visits far from any network."""
+
+_DAY_MS = 86_400_000
+_EXPIRES_AFTER_MS = 7 * _DAY_MS
+_EXTEND_BELOW_MS = 6 * _DAY_MS
+"""An upload that goes on gets its seven days anew, written at most once a day."""
+_STALLED_SECONDS = 30.0
+_SILENT_SECONDS = 2.0
+"""A client silent for so long gives way to another request for the same upload."""
+_BLOCK = 1 << 18
+
+_UPLOAD = re.compile(r"[0-9a-f]{32}\Z")
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+
+_AnyRequest = Request[Any, Any, Any]
+
+
+class _Checksum(Struct, frozen=True):
+    algorithm: str
+    digest: bytes
+
+
+class Uploads:
+    """One request's view of the uploads: whose they are and where their bytes go."""
+
+    def __init__(
+        self, identity: DeviceIdentity, storage: Storage, clock: Clock, photo_files: PhotoFiles, live: Live
+    ) -> None:
+        self._identity = identity
+        self._storage = storage
+        self._clock = clock
+        self._files = photo_files
+        self._live = live
+
+    async def create(self, request: _AnyRequest) -> Response[None]:
+        _require_version(request)
+        size_bytes = _number(request, "Upload-Length")
+        sha256 = _metadata(request).get("sha256", "")
+        if not _SHA256.match(sha256):
+            raise Problem("upload-header-malformed", header="Upload-Metadata")
+        limit = self._files.limit_bytes
+        if size_bytes > limit:
+            raise Problem("photo-too-large", headers={"Tus-Max-Size": str(limit)}, limit_mb=limit // 1_000_000)
+        if size_bytes == 0 or self._files.is_set_aside(sha256):
+            raise Problem("not-a-picture")
+        upload = await self._known(sha256, size_bytes) or await self._begin(sha256, size_bytes)
+        offset, upload = await self._how_far(upload)
+        return self._answer(201, upload, offset, Location=f"{PATH}/{upload.id}")
+
+    async def _known(self, sha256: str, size_bytes: int) -> StoredUpload | None:
+        """An earlier upload of the same content, where it can be gone on with or is complete."""
+        photo = self._files.path(sha256)
+        if photo is not None:
+            if photo.stat().st_size != size_bytes:  # the same hash over another length: one of the two is wrong
+                raise Problem("upload-header-malformed", header="Upload-Length")
+            return await self._keep(sha256, size_bytes, UploadState.RECEIVED)
+        person, now_ms = self._identity.person.id, self._now_ms()
+        return await self._storage.read(
+            lambda reading: reading.uploads.unfinished_with(person, sha256, size_bytes, now_ms)
+        )
+
+    async def _begin(self, sha256: str, size_bytes: int) -> StoredUpload:
+        person, now_ms = self._identity.person.id, self._now_ms()
+        count, under_way = await self._storage.read(lambda reading: reading.uploads.unfinished_of(person, now_ms))
+        if count >= UNFINISHED_MOST or under_way + size_bytes > UNFINISHED_BYTES:
+            raise Problem("too-many-uploads", headers={"Retry-After": "60"})
+        if not self._files.has_room_for(size_bytes):
+            raise Problem("office-storage-full", headers={"Retry-After": "600"})
+        return await self._keep(sha256, size_bytes, UploadState.UNFINISHED)
+
+    async def _keep(self, sha256: str, size_bytes: int, state: UploadState) -> StoredUpload:
+        now_ms = self._now_ms()
+        upload = StoredUpload(
+            id=secrets.token_hex(16),
+            device=self._identity.device,
+            person=self._identity.person.id,
+            sha256=sha256,
+            size_bytes=size_bytes,
+            state=state,
+            begun_at_ms=now_ms,
+            expires_at_ms=now_ms + _EXPIRES_AFTER_MS,
+        )
+        if state is UploadState.UNFINISHED:  # the file first: a record without one would be a promise not kept
+            await self._files.begin_upload(upload.id)
+        await self._storage.write(lambda writing: writing.uploads.begin(upload))
+        return upload
+
+    async def tell(self, request: _AnyRequest, upload_id: str) -> Response[None]:
+        """How far the upload has come; the answer to HEAD."""
+        _require_version(request)
+        offset, upload = await self._how_far(await self._own(upload_id))
+        metadata = "sha256 " + base64.b64encode(upload.sha256.encode()).decode()
+        length = str(upload.size_bytes)
+        return self._answer(200, upload, offset, **{"Upload-Length": length, "Upload-Metadata": metadata})
+
+    async def append(self, request: _AnyRequest, upload_id: str) -> Response[None]:
+        _require_version(request)
+        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/offset+octet-stream":
+            raise Problem("upload-media-type")
+        offset = _number(request, "Upload-Offset")
+        checksum = _checksum(request)
+        upload = await self._own(upload_id)
+        announced = request.headers.get("content-length", "")
+        if announced.isdigit() and len(announced) < 16 and offset + int(announced) > upload.size_bytes:
+            raise Problem("upload-beyond-length")
+        if upload.state is UploadState.UNFINISHED:
+            file = await self._open(upload)
+            if file is not None:
+                try:
+                    return await self._append_to(file, request, upload, offset, checksum)
+                finally:
+                    self._files.close_upload(upload.id, file)
+            upload = await self._found_in_place(upload)
+        if upload.state is UploadState.SET_ASIDE:
+            raise Problem("not-a-picture")
+        if offset != upload.size_bytes:
+            raise _at_another_offset(upload.size_bytes)
+        return self._answer(204, upload, offset)
+
+    async def _append_to(
+        self, file: UploadFile, request: _AnyRequest, upload: StoredUpload, offset: int, checksum: _Checksum | None
+    ) -> Response[None]:
+        if offset != file.length:
+            raise _at_another_offset(file.length)
+        arrived_whole = await self._receive(file, request, upload, checksum)
+        if not arrived_whole:
+            raise Problem("upload-stalled", headers={"Upload-Offset": str(file.length)})
+        upload = await self._extended(upload)
+        if file.length == upload.size_bytes:
+            upload = await self._finish(file, upload)
+        return self._answer(204, upload, file.length)
+
+    async def _receive(
+        self, file: UploadFile, request: _AnyRequest, upload: StoredUpload, checksum: _Checksum | None
+    ) -> bool:
+        """Append the body and flush; False where it ended early, which keeps what came unless a checksum covers it."""
+        begun_at = file.length
+        digest = hashlib.new(checksum.algorithm, usedforsecurity=False) if checksum else None
+        buffer = bytearray()
+        arrived_whole = False
+        stream = request.stream()
+        try:
+            while True:
+                try:
+                    chunk = await self._next_chunk(file, stream)
+                except (InternalServerException, TimeoutError):  # the client hung up, or fell silent
+                    break
+                if chunk is None:
+                    arrived_whole = True
+                    break
+                if file.length + len(buffer) + len(chunk) > upload.size_bytes:
+                    await self._files.cut(file, begun_at)
+                    raise Problem("upload-beyond-length", headers={"Upload-Offset": str(begun_at)})
+                if digest is not None:
+                    digest.update(chunk)
+                buffer += chunk
+                if len(buffer) >= _BLOCK:
+                    await self._files.append(file, bytes(buffer))
+                    buffer.clear()
+            await self._files.append(file, bytes(buffer))
+            await self._files.flush(file)
+        except OSError as fault:
+            if fault.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            raise Problem("office-storage-full", headers={"Retry-After": "600"}) from fault
+        if checksum is not None and digest is not None:
+            if not arrived_whole:
+                await self._files.cut(file, begun_at)
+            elif not secrets.compare_digest(digest.digest(), checksum.digest):
+                await self._files.cut(file, begun_at)
+                raise Problem("checksum-mismatch", headers={"Upload-Offset": str(begun_at)})
+        return arrived_whole
+
+    @staticmethod
+    async def _next_chunk(file: UploadFile, stream: Any) -> bytes | None:
+        """None at the end. Raises TimeoutError after a long silence, or a short one when others want to write."""
+        loop = asyncio.get_running_loop()
+        silent_from = loop.time()
+        async with asyncio.timeout(_STALLED_SECONDS) as patience:
+
+            def leave_soon() -> None:
+                # The other request tries again for a moment; whoever is silent for long has left by then.
+                if not patience.expired():
+                    patience.reschedule(max(loop.time(), silent_from + _SILENT_SECONDS))
+
+            file.asked_to_leave = leave_soon
+            chunk: bytes | None = await anext(stream, None)
+            return chunk
+
+    async def end(self, request: _AnyRequest, upload_id: str) -> Response[None]:
+        """Termination: forget an unfinished upload. A photo received is never deleted."""
+        _require_version(request)
+        upload = await self._own(upload_id)
+        if upload.state is not UploadState.UNFINISHED:
+            raise Problem("upload-finished")
+        if not await self._files.discard_upload(upload.id):
+            raise _locked()
+        await self._storage.write(lambda writing: writing.uploads.forget([upload.id]))
+        return Response(None, status_code=204)
+
+    # -- where an upload stands ----------------------------------------------------------------------------------------
+
+    async def _own(self, upload_id: str) -> StoredUpload:
+        """Somebody else's upload is as unknown as none."""
+        upload = None
+        if _UPLOAD.match(upload_id):
+            upload = await self._storage.read(lambda reading: reading.uploads.upload(upload_id))
+        if upload is None or upload.person != self._identity.person.id:
+            raise Problem("upload-unknown")
+        if upload.state is UploadState.UNFINISHED and self._now_ms() >= upload.expires_at_ms:
+            raise Problem("upload-unknown")
+        return upload
+
+    async def _how_far(self, upload: StoredUpload) -> tuple[int, StoredUpload]:
+        """The offset to go on from. What a crash left complete but not finished is finished now."""
+        if upload.state is UploadState.UNFINISHED:
+            length = await self._files.uploaded_length(upload.id)
+            if length is not None and length < upload.size_bytes:
+                return length, upload
+            file = await self._open(upload)
+            if file is not None:
+                try:
+                    return await self._finished_late(file, upload)
+                finally:
+                    self._files.close_upload(upload.id, file)
+            upload = await self._found_in_place(upload)
+        if upload.state is UploadState.SET_ASIDE:
+            raise Problem("not-a-picture")
+        return upload.size_bytes, upload
+
+    async def _finished_late(self, file: UploadFile, upload: StoredUpload) -> tuple[int, StoredUpload]:
+        if file.length == upload.size_bytes:
+            try:
+                upload = await self._finish(file, upload)
+            except Problem as problem:
+                if problem.code != "checksum-mismatch":
+                    raise
+                # The file is empty again, and that is the answer to "how far".
+        return file.length, upload
+
+    async def _open(self, upload: StoredUpload) -> UploadFile | None:
+        try:
+            return await self._files.open_upload(upload.id)
+        except FileNotFoundError:
+            return None
+        except UploadBusy as busy:
+            raise _locked() from busy
+
+    async def _found_in_place(self, upload: StoredUpload) -> StoredUpload:
+        """The upload's file is gone: it was finished, and a crash or another request came before the record of it."""
+        if self._files.path(upload.sha256) is not None:
+            return await self._settled(upload, UploadState.RECEIVED)
+        if self._files.is_set_aside(upload.sha256):
+            return await self._settled(upload, UploadState.SET_ASIDE)
+        raise Problem("upload-unknown")
+
+    async def _finish(self, file: UploadFile, upload: StoredUpload) -> StoredUpload:
+        """Raises Problem `checksum-mismatch` or `not-a-picture`."""
+        outcome = await self._files.finish_upload(upload.id, file, upload.sha256)
+        if isinstance(outcome, Altered):
+            raise Problem("checksum-mismatch", headers={"Upload-Offset": "0"})
+        if isinstance(outcome, NotAPicture):
+            await self._settled(upload, UploadState.SET_ASIDE)
+            raise Problem("not-a-picture")
+        upload = await self._settled(upload, UploadState.RECEIVED)
+        self._live.photos_changed()
+        return upload
+
+    async def _settled(self, upload: StoredUpload, state: UploadState) -> StoredUpload:
+        at_ms = self._now_ms()
+        await self._storage.write(lambda writing: writing.uploads.settle(upload.id, state, at_ms))
+        return replace(upload, state=state)
+
+    async def _extended(self, upload: StoredUpload) -> StoredUpload:
+        now_ms = self._now_ms()
+        if upload.expires_at_ms - now_ms >= _EXTEND_BELOW_MS:
+            return upload
+        expires_at_ms = now_ms + _EXPIRES_AFTER_MS
+        await self._storage.write(lambda writing: writing.uploads.extend(upload.id, expires_at_ms))
+        return replace(upload, expires_at_ms=expires_at_ms)
+
+    # -- answers -------------------------------------------------------------------------------------------------------
+
+    def _answer(self, status: int, upload: StoredUpload, offset: int, **more: str) -> Response[None]:
+        headers = {"Upload-Offset": str(offset)} | more
+        if upload.state is UploadState.UNFINISHED:
+            headers["Upload-Expires"] = format_datetime(moment(upload.expires_at_ms), usegmt=True)
+        return Response(None, status_code=status, headers=headers)
+
+    def _now_ms(self) -> int:
+        return milliseconds(self._clock.now())
+
+
+# -- the request's headers -----------------------------------------------------------------------------------------
+
+
+def _require_version(request: _AnyRequest) -> None:
+    if request.headers.get("tus-resumable") != "1.0.0":
+        raise Problem("tus-version-unsupported", headers={"Tus-Version": "1.0.0"})
+
+
+def _number(request: _AnyRequest, header: str) -> int:
+    value = request.headers.get(header.lower(), "")
+    if not (value.isascii() and value.isdigit() and len(value) <= 15):
+        raise Problem("upload-header-malformed", header=header)
+    return int(value)
+
+
+def _metadata(request: _AnyRequest) -> dict[str, str]:
+    """Keys and values of Upload-Metadata; a value that is no UTF-8 is kept out, its key is not ours."""
+    values: dict[str, str] = {}
+    for part in request.headers.get("upload-metadata", "").split(","):
+        key, _, encoded = part.strip().partition(" ")
+        if not key or key in values:
+            continue
+        try:
+            values[key] = base64.b64decode(encoded, validate=True).decode()
+        except (binascii.Error, ValueError) as fault:
+            raise Problem("upload-header-malformed", header="Upload-Metadata") from fault
+    return values
+
+
+def _checksum(request: _AnyRequest) -> _Checksum | None:
+    header = request.headers.get("upload-checksum")
+    if header is None:
+        return None
+    algorithm, _, encoded = header.partition(" ")
+    if algorithm not in CHECKSUMS:
+        raise Problem("checksum-unsupported")
+    try:
+        return _Checksum(algorithm, base64.b64decode(encoded, validate=True))
+    except (binascii.Error, ValueError) as fault:
+        raise Problem("upload-header-malformed", header="Upload-Checksum") from fault
+
+
+def _at_another_offset(offset: int) -> Problem:
+    return Problem("upload-offset-wrong", headers={"Upload-Offset": str(offset)})
+
+
+def _locked() -> Problem:
+    return Problem("upload-locked", headers={"Retry-After": "2"})
+
+
+# -- the routes ----------------------------------------------------------------------------------------------------
+
+
+async def _uploads(
+    identity: NamedDependency[DeviceIdentity],
+    storage: NamedDependency[Storage],
+    clock: NamedDependency[Clock],
+    photo_files: NamedDependency[PhotoFiles],
+    live: NamedDependency[Live],
+) -> Uploads:
+    return Uploads(identity, storage, clock, photo_files, live)
+
+
+@route(["/", "/{upload_id:str}"], http_method=[HttpMethod.OPTIONS])
+async def options(photo_files: NamedDependency[PhotoFiles]) -> Response[None]:
+    headers = {
+        "Tus-Version": "1.0.0",
+        "Tus-Extension": EXTENSIONS,
+        "Tus-Max-Size": str(photo_files.limit_bytes),
+        "Tus-Checksum-Algorithm": ",".join(CHECKSUMS),
+    }
+    return Response(None, status_code=204, headers=headers)
+
+
+@post("/")
+async def create(request: _AnyRequest, uploads: NamedDependency[Uploads]) -> Response[None]:
+    return await uploads.create(request)
+
+
+@head("/{upload_id:str}")
+async def tell(request: _AnyRequest, upload_id: FromPath[str], uploads: NamedDependency[Uploads]) -> Response[None]:
+    return await uploads.tell(request, upload_id)
+
+
+@patch("/{upload_id:str}", status_code=204, request_max_body_size=None)
+async def append(request: _AnyRequest, upload_id: FromPath[str], uploads: NamedDependency[Uploads]) -> Response[None]:
+    return await uploads.append(request, upload_id)
+
+
+@delete("/{upload_id:str}", status_code=204)
+async def end(request: _AnyRequest, upload_id: FromPath[str], uploads: NamedDependency[Uploads]) -> Response[None]:
+    return await uploads.end(request, upload_id)
+
+
+@post("/{upload_id:str}", request_max_body_size=None)
+async def another_method(
+    request: _AnyRequest, upload_id: FromPath[str], uploads: NamedDependency[Uploads]
+) -> Response[None]:
+    """X-HTTP-Method-Override, for networks that let only GET and POST through."""
+    match request.headers.get("x-http-method-override", "").upper():
+        case "PATCH":
+            return await uploads.append(request, upload_id)
+        case "DELETE":
+            return await uploads.end(request, upload_id)
+        case "HEAD":
+            return await uploads.tell(request, upload_id)
+        case _:
+            raise Problem("method-not-allowed", headers={"Allow": "HEAD, PATCH, DELETE, OPTIONS"})
+
+
+def _spoken_as_tus(app: ASGIApp) -> ASGIApp:
+    """Every answer names the protocol's version, the refusals too."""
+
+    async def speak(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_version(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message["headers"], (b"tus-resumable", b"1.0.0")]
+                if not any(name.lower() == b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
+                message["headers"] = headers
+            await send(message)
+
+        await app(scope, receive, send_with_version)
+
+    return speak
+
+
+route_handlers = [
+    Router(
+        PATH,
+        route_handlers=[options, create, tell, append, end, another_method],
+        dependencies={"identity": Provide(device_identity), "uploads": Provide(_uploads)},
+        middleware=[_spoken_as_tus],
+    )
+]
