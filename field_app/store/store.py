@@ -380,6 +380,15 @@ class Store:
         identity = self._facts.identity
         return identity is not None and self._journal.has_after(identity.device, self._facts.received_through)
 
+    def last_sequence(self) -> int:
+        """The number of the newest entry."""
+        identity = self._facts.identity
+        return 0 if identity is None else self._journal.end(identity.device)[0]
+
+    def is_behind(self) -> bool:
+        """Whether another exchange is needed: entries to send, or everything being pulled again."""
+        return self._facts.is_pulling_again or self.has_unsent()
+
     def next_exchange(self, *, limit: int = OPERATIONS_PER_ROUND, bytes_limit: int = BYTES_PER_ROUND) -> Exchange:
         """What to tell and ask the office next. Everything it has not acknowledged is sent, in order, from there on."""
         identity = self._facts.identity

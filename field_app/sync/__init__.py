@@ -1,0 +1,11 @@
+"""How what is on this phone and what is in the office become the same.
+
+`SyncEngine` runs rounds against any SyncService; `OfficeOverHttp` is the one that life has. What is kept and filed is
+field_app.store's, the messages are shared_schema.sync_protocol's.
+"""
+
+from field_app.sync.engine import SyncEngine
+from field_app.sync.office_over_http import OfficeOverHttp
+from field_app.sync.status import RoundOutcome, SyncStatus, UploadProgress
+
+__all__ = ["OfficeOverHttp", "RoundOutcome", "SyncEngine", "SyncStatus", "UploadProgress"]

@@ -1,0 +1,277 @@
+"""The sync engine: when to talk to the office, what to say, and what to do with whatever comes back.
+
+A round sends what the office has not acknowledged, in order, takes its answer in one transaction (store), and goes on
+until neither side has more to say; then come the photos. The engine decides nothing about tickets, and nothing that
+goes wrong here touches what is on the phone.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from msgspec import Raw
+from msgspec.structs import replace
+
+from field_app.device.contract import Device
+from field_app.store import Exchange, Identity, Store
+from field_app.sync.photo_sender import Ended, PhotoSender
+from field_app.sync.status import RoundOutcome, SyncStatus, UploadProgress
+from shared_schema.operations import Clock
+from shared_schema.sync_protocol import (
+    OPERATIONS_PER_ROUND,
+    PROTOCOL,
+    Away,
+    EnrolRequest,
+    Offline,
+    RefusedRequest,
+    RoundReply,
+    RoundRequest,
+    SignedOut,
+    SyncService,
+    UpgradeRequired,
+)
+
+IDLE_SECONDS = 10.0
+UNREACHABLE_SECONDS = (3.0, 5.0)
+"""At random in between, so that a hundred phones do not all knock when the office comes back."""
+TURNED_AWAY_SECONDS = 60.0
+"""While the office does not know this phone or wants a newer app. A new enrolment wakes the engine at once."""
+LONGEST_RETRY_AFTER_SECONDS = 300.0
+PULL_AGAIN_SECONDS = 600.0
+"""At most so often is everything pulled anew because the two sides differ: a lasting difference is a fault to be
+looked at, not a reason to fetch the same list all day."""
+
+
+class SyncEngine:
+    def __init__(self, store: Store, service: SyncService, device: Device) -> None:
+        self._store = store
+        self._service = service
+        self._device = device
+        self._photos = PhotoSender(store, service, device, self._show_upload)
+        self._turn = asyncio.Lock()
+        self._woken = asyncio.Event()
+        self._subscribers: list[Callable[[], None]] = []
+        self._not_before = 0.0
+        self._entries_limit = OPERATIONS_PER_ROUND
+        self._pulled_again_at: float | None = None
+        self.status = SyncStatus(
+            last_round_at=store.last_round_at(), received_through=store.received_through(), counts=store.counts()
+        )
+        store.on_change(self._store_changed)
+
+    # -- for the screens ----------------------------------------------------------------------------------------------
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Called after any change of status or store; returns the way to stop it."""
+        self._subscribers.append(callback)
+
+        def stop() -> None:
+            if callback in self._subscribers:
+                self._subscribers.remove(callback)
+
+        return stop
+
+    def wake(self) -> None:
+        """There may be something to do, or somebody to reach."""
+        self._woken.set()
+
+    async def enrol(self, key: str, device_name: str) -> Identity | Away:
+        """Turn the one-time key of the QR code into this phone's identity. Safe to repeat after a lost reply."""
+        async with self._turn:
+            answer = await self._service.enrol(self._enrolment(key, device_name))
+            if isinstance(answer, RefusedRequest) and answer.code == "device-of-another-person":
+                counts = self._store.counts()
+                if counts.operations == counts.photos == 0:  # else the entries would lose their owner: ask the office
+                    self._store.enrol_as_new_device()
+                    answer = await self._service.enrol(self._enrolment(key, device_name))
+            if isinstance(answer, Offline | SignedOut | UpgradeRequired | RefusedRequest):
+                return answer
+            identity = Identity(answer.device, answer.person, answer.name, answer.token)
+            self._store.enrolled(identity)
+            self._set(reachable=True, signed_out=False, received_through=self._store.received_through())
+        self.wake()
+        return identity
+
+    def _enrolment(self, key: str, device_name: str) -> EnrolRequest:
+        device = self._store.enrolling_device()
+        return EnrolRequest(PROTOCOL, key.strip()[:200], device, device_name[:200], self._device.platform[:200])
+
+    # -- for ever -----------------------------------------------------------------------------------------------------
+
+    async def run_forever(self) -> None:
+        """Ends only by cancellation: whatever goes wrong in one round is noted, and the next one comes."""
+        self._device.on_maybe_online(self.wake)
+        while True:
+            self._woken.clear()
+            try:
+                outcome = await self.run_round()
+                pause = self._pause_after(outcome)
+            except Exception as fault:  # a fault of ours in one round must not end all syncing
+                self._note(fault)
+                pause = UNREACHABLE_SECONDS[1]
+            await self._rest(pause)
+
+    def _pause_after(self, outcome: RoundOutcome) -> float:
+        match outcome.away:
+            case Offline(retry_after_seconds=None):
+                least, most = UNREACHABLE_SECONDS
+                return least + (most - least) * self._device.random_bytes(1)[0] / 255
+            case Offline(retry_after_seconds=seconds):
+                wanted = min(max(seconds or 0.0, UNREACHABLE_SECONDS[0]), LONGEST_RETRY_AFTER_SECONDS)
+                self._not_before = self._device.monotonic() + wanted
+                return wanted
+            case SignedOut() | UpgradeRequired():
+                return TURNED_AWAY_SECONDS
+            case _:
+                return IDLE_SECONDS
+
+    async def _rest(self, seconds: float) -> None:
+        """Until it is time or somebody wakes us; not before the office wants to be asked again."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+        remaining = self._not_before - self._device.monotonic()
+        if remaining > 0:
+            await asyncio.sleep(remaining)
+
+    def _note(self, fault: Exception) -> None:
+        self._set(syncing=False)
+        try:
+            self._store.record_incident("round-failed", f"{type(fault).__name__}: {fault}")
+        except Exception:  # the store itself is what broke; the screens learn of it at the next thing they save
+            self._set(reachable=None)
+
+    # -- one round ----------------------------------------------------------------------------------------------------
+
+    async def run_round(self) -> RoundOutcome:
+        """One complete exchange: until neither side has more to say, and all photos are sent."""
+        async with self._turn:
+            if self._store.identity() is None:
+                return RoundOutcome()
+            counts = self._store.counts()
+            # An idle look every few seconds is not worth a spinning wheel.
+            self._set(syncing=self.status.reachable is not True or bool(counts.operations or counts.photos))
+            try:
+                outcome = await self._run_round()
+            finally:
+                self._set(syncing=False)
+            self._set(
+                reachable=not isinstance(outcome.away, Offline),
+                signed_out=isinstance(outcome.away, SignedOut),
+                upgrade_required=isinstance(outcome.away, UpgradeRequired),
+            )
+            return outcome
+
+    async def _run_round(self) -> RoundOutcome:
+        done = RoundOutcome()
+        while True:
+            done = await self._exchange(done)
+            if done.away is not None and not isinstance(done.away, UpgradeRequired | RefusedRequest):
+                return done
+            before = self._photos.received
+            ended = await self._photos.send_waiting()
+            done = replace(done, photos=done.photos + self._photos.received - before)
+            if isinstance(ended, Ended):
+                if ended is Ended.ALL_SENT or done.away is not None:
+                    return done
+            else:
+                return replace(done, away=ended)
+
+    async def _exchange(self, done: RoundOutcome) -> RoundOutcome:
+        """Operations up, changes down."""
+        limit = self._entries_limit
+        refused: RefusedRequest | None = None
+        while True:
+            identity = self._store.identity()
+            assert identity is not None
+            asked = self._store.next_exchange(limit=limit)
+            before, began = self._device.now(), self._device.monotonic()
+            answer = await self._service.round(self._request(identity, asked))
+            took = self._device.monotonic() - began
+            if isinstance(answer, RefusedRequest) and asked.entries:
+                refused, limit = answer, self._less_than(len(asked.entries), answer)
+                continue
+            if not isinstance(answer, RoundReply):
+                return replace(done, away=answer)
+            self._entries_limit = min(OPERATIONS_PER_ROUND, max(1, limit * 2))
+            taken = self._store.take_reply(asked, answer, _measured(before, took, answer.server_time_ms))
+            done = replace(
+                done,
+                sent=done.sent + len(asked.entries),
+                verdicts=done.verdicts + taken.verdicts,
+                changes=done.changes + taken.changes,
+            )
+            self._set(
+                reachable=True,
+                last_round_at=self._store.last_round_at(),
+                received_through=self._store.received_through(),
+            )
+            pulls_again = answer.in_step is False and self._pull_again()
+            if limit == 0 and not answer.more:
+                return replace(done, away=refused)
+            if not (answer.more or pulls_again or self._store.is_behind()):
+                return done
+            if not (taken.advanced or pulls_again):
+                self._store.record_incident("round-without-progress", f"through {answer.received_through}")
+                return done
+
+    def _request(self, identity: Identity, asked: Exchange) -> RoundRequest:
+        return RoundRequest(
+            protocol=PROTOCOL,
+            device=identity.device,
+            cursor=asked.cursor,
+            ops=[Raw(raw) for _, raw in asked.entries],
+            reference=asked.reference,
+            # With operations under way the two sides differ for a good reason.
+            holding=None if asked.entries else self._store.holding(),
+        )
+
+    def _less_than(self, tried: int, answer: RefusedRequest) -> int:
+        """The request as a whole was refused: fewer operations next, and none, to hear the news at least, after one."""
+        self._store.record_incident("round-refused", f"{answer.code}: {tried} operations")
+        self._entries_limit = max(1, tried // 2)
+        return tried // 2
+
+    def _pull_again(self) -> bool:
+        now = self._device.monotonic()
+        if self._pulled_again_at is not None and now - self._pulled_again_at < PULL_AGAIN_SECONDS:
+            return False
+        self._pulled_again_at = now
+        self._store.pull_everything_again("not in step")
+        return True
+
+    # -- status -------------------------------------------------------------------------------------------------------
+
+    def _show_upload(self, progress: UploadProgress | None) -> None:
+        self._set(upload=progress)
+
+    def _store_changed(self) -> None:
+        self.status = replace(self.status, counts=self._store.counts())
+        self._tell()
+
+    def _set(self, **changes: Any) -> None:
+        status = replace(self.status, **changes)
+        if status != self.status:
+            self.status = status
+            self._tell()
+
+    def _tell(self) -> None:
+        for subscriber in tuple(self._subscribers):
+            try:
+                subscriber()
+            except Exception as fault:  # a screen that cannot draw itself must not stop what it shows from being sent
+                self._store.record_incident("subscriber-failed", f"{type(fault).__name__}: {fault}")
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _measured(before: datetime, took_seconds: float, server_time_ms: int) -> Clock:
+    """The office read its clock at some moment between asking and hearing: the middle, plus or minus half of it."""
+    half_ms = took_seconds * 1000 / 2
+    device_ms = (before - _EPOCH) / timedelta(milliseconds=1) + half_ms
+    offset_ms = round(server_time_ms - device_ms)
+    return Clock(max(-(2**50), min(2**50, offset_ms)), round(half_ms) + 1)

@@ -1,0 +1,194 @@
+"""The office, reached over HTTP: SyncService's calls as requests, and every way in which the world can be away.
+
+Nothing that comes back is trusted to be from the office until it reads like it: a captive portal answers 200 with a
+page, a proxy cuts a body short, a hotel answers 511. All of that is Offline. The rounds' binding is in
+docs/sync-protocol.md, that of photos is tus 1.0 (https://tus.io/protocols/resumable-upload) with its creation and
+checksum extensions.
+"""
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+import httpx
+from msgspec import Struct
+
+from field_app.store import Store
+from shared_schema.sync_protocol import (
+    PROTOCOL,
+    Away,
+    EnrolReply,
+    EnrolRequest,
+    Offline,
+    RefusedRequest,
+    RoundReply,
+    RoundRequest,
+    SignedOut,
+    UpgradeRequired,
+    Upload,
+)
+from shared_schema.wire import Unreadable, decode, encode
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 75.0
+"""For one request from beginning to end. httpx's own limits are per read and write, and a browser has none at all."""
+
+_TUS = {"Tus-Resumable": "1.0.0"}
+_UPLOADS = "/sync/v1/uploads/"
+
+
+class _Problem(Struct):
+    """RFC 9457, as far as it matters here."""
+
+    code: str
+    detail: str = ""
+
+
+class _Spoken(Struct):
+    protocol: int
+
+
+class OfficeOverHttp:
+    """Implements shared_schema.sync_protocol.SyncService."""
+
+    def __init__(self, client: httpx.AsyncClient, store: Store) -> None:
+        """`client` has the office's address as its base_url; `store` says who is asking."""
+        self._client = client
+        self._store = store
+
+    # -- SyncService --------------------------------------------------------------------------------------------------
+
+    async def enrol(self, request: EnrolRequest) -> EnrolReply | Away:
+        answer = await self._send("POST", "/sync/v1/enrol", content=encode(request), headers=_JSON)
+        if isinstance(answer, SignedOut):  # nobody was signed in yet: it is the key that is not accepted
+            return RefusedRequest(answer.code)
+        return answer if not isinstance(answer, httpx.Response) else _read(answer, EnrolReply)
+
+    async def round(self, request: RoundRequest) -> RoundReply | Away:
+        counts = self._store.counts()
+        headers = _JSON | {"Doorstep-Holding": f"operations={counts.operations}; photos={counts.photos}"}
+        answer = await self._send("POST", "/sync/v1/round", content=encode(request), headers=headers)
+        if not isinstance(answer, httpx.Response):
+            return answer
+        spoken = decode(answer.content, _Spoken)
+        if isinstance(spoken, _Spoken) and spoken.protocol != PROTOCOL:
+            return UpgradeRequired()
+        return _read(answer, RoundReply)
+
+    async def begin_upload(self, sha256: str, size_bytes: int, media_type: str) -> Upload | Away:
+        headers = _TUS | {
+            "Upload-Length": str(size_bytes),
+            "Upload-Metadata": f"sha256 {_base64(sha256.encode())},media_type {_base64(media_type.encode())}",
+        }
+        answer = await self._send("POST", _UPLOADS, headers=headers)
+        if not isinstance(answer, httpx.Response):
+            return answer
+        location = answer.headers.get("location")
+        if answer.status_code != 201 or not location:
+            return Offline()
+        return _upload(_path(location), answer.headers.get("upload-offset", "0"), size_bytes)
+
+    async def resume_upload(self, location: str, size_bytes: int) -> Upload | Away:
+        answer = await self._send("HEAD", location, headers=_TUS)
+        if not isinstance(answer, httpx.Response):
+            return answer
+        return _upload(location, answer.headers.get("upload-offset"), size_bytes)
+
+    async def send_chunk(self, upload: Upload, chunk: bytes, size_bytes: int) -> Upload | Away:
+        headers = _TUS | {
+            "Content-Type": "application/offset+octet-stream",
+            "Upload-Offset": str(upload.offset),
+            "Upload-Checksum": f"sha256 {_base64(hashlib.sha256(chunk).digest())}",
+        }
+        answer = await self._send("PATCH", upload.location, content=chunk, headers=headers)
+        if not isinstance(answer, httpx.Response):
+            return answer
+        return _upload(upload.location, answer.headers.get("upload-offset"), size_bytes)
+
+    # -- HTTP ---------------------------------------------------------------------------------------------------------
+
+    async def _send(
+        self, method: str, path: str, *, content: bytes = b"", headers: Mapping[str, str]
+    ) -> httpx.Response | Away:
+        """A successful answer, or how the world is away."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                response = await self._client.request(
+                    method, path, content=content, headers={**headers, **self._who()}, follow_redirects=False
+                )
+        except (httpx.HTTPError, httpx.InvalidURL, OSError):  # TimeoutError is an OSError
+            return Offline()
+        if response.is_success:
+            return response
+        return _away(response)
+
+    def _who(self) -> dict[str, str]:
+        identity = self._store.identity()
+        language = self._store.setting("language")
+        who = {} if identity is None else {"Authorization": f"Bearer {identity.token}"}
+        return who if language is None else who | {"Accept-Language": language}
+
+
+_JSON = {"Content-Type": "application/json", "Accept": "application/json"}
+
+
+def _away(response: httpx.Response) -> Away:
+    problem = decode(response.content, _Problem)
+    code = problem.code if isinstance(problem, _Problem) else response.headers.get("doorstep-problem", "")
+    detail = problem.detail if isinstance(problem, _Problem) else ""
+    is_page = "html" in response.headers.get("content-type", "")
+    match response.status_code:
+        case 401 if code or not is_page:
+            return SignedOut(code or "device-unknown")
+        case 426:
+            return UpgradeRequired()
+        case 429:
+            return Offline(_retry_after_seconds(response))
+        case 413:  # also where a proxy in front of the office says it, in its own words
+            return RefusedRequest(code or "request-too-large", detail)
+        case status if status >= 500:
+            return Offline(_retry_after_seconds(response))
+        case status if 400 <= status < 500 and code:
+            return RefusedRequest(code, detail)
+        case _:
+            return Offline(_retry_after_seconds(response))
+
+
+def _read(response: httpx.Response, form: type[T]) -> T | Offline:
+    value = decode(response.content, form)
+    return Offline() if isinstance(value, Unreadable) else value
+
+
+def _upload(location: str, offset: str | None, size_bytes: int) -> Upload | Away:
+    if offset is None or not (offset.isascii() and offset.isdigit()) or int(offset) > size_bytes:
+        return Offline()  # somebody else answered
+    return Upload(location, int(offset), int(offset) == size_bytes)
+
+
+def _path(location: str) -> str:
+    """Without scheme and host: the token is never sent anywhere but to the office, whatever a Location says."""
+    url = httpx.URL(location)
+    return url.raw_path.decode("ascii")
+
+
+def _retry_after_seconds(response: httpx.Response) -> float | None:
+    """RFC 9110, section 10.2.3: seconds or a date; a date is held against the office's own clock."""
+    value = response.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        until = parsedate_to_datetime(value)
+        said = response.headers.get("date")
+        now = parsedate_to_datetime(said) if said else datetime.now(UTC)
+        return max(0.0, (until - now).total_seconds())
+    except (TypeError, ValueError):  # no such header, or not a date
+        return None
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

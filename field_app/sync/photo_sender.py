@@ -1,0 +1,159 @@
+"""Sending photos: after the operations, small ones first, in pieces, from wherever the last attempt ended.
+
+One photo that cannot be sent never holds up the others, and none of them ever holds up an operation: between two
+pieces the way is free for what was entered meanwhile.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from enum import Enum
+
+from field_app.device.contract import Device
+from field_app.store import PhotoState, Store
+from field_app.sync.status import UploadProgress
+from shared_schema.sync_protocol import Away, RefusedRequest, SyncService, Upload
+
+SMALLEST_PIECE = 64 * 1024
+FIRST_PIECE = 256 * 1024
+LARGEST_PIECE = 1024 * 1024
+
+QUICK_SECONDS = 1.0
+"""A piece that took less may be followed by a larger one, one that took far longer by a smaller."""
+
+RESTARTS_AT_ONCE = 3
+DEFERRED_SECONDS = 600.0
+LOCKED_SECONDS = 1.5
+
+
+class Ended(Enum):
+    ALL_SENT = "all sent"
+    """All but those deferred."""
+    INTERRUPTED = "interrupted"
+    """Operations are waiting: they go first."""
+
+
+class _Sent(Enum):
+    RECEIVED = "received"
+    DEFERRED = "deferred"
+    INTERRUPTED = "interrupted"
+
+
+class PhotoSender:
+    def __init__(
+        self,
+        store: Store,
+        service: SyncService,
+        device: Device,
+        show: Callable[[UploadProgress | None], None],
+    ) -> None:
+        self._store = store
+        self._service = service
+        self._device = device
+        self._show = show
+        self._piece = FIRST_PIECE
+        self._entries_before = 0
+        self._deferred_until: dict[str, float] = {}
+        self.received = 0
+        """Photos the office has received through this sender."""
+
+    async def send_waiting(self) -> Ended | Away:
+        self._entries_before = self._store.last_sequence()
+        try:
+            for photo, left in self._due():
+                sent = await self._send(photo, left)
+                if sent is _Sent.INTERRUPTED:
+                    return Ended.INTERRUPTED
+                if sent is _Sent.RECEIVED:
+                    self.received += 1
+                elif sent is not _Sent.DEFERRED:
+                    return sent
+            return Ended.ALL_SENT
+        finally:
+            self._show(None)
+
+    def _due(self) -> list[tuple[PhotoState, int]]:
+        now = self._device.monotonic()
+        photos = [photo for photo in self._store.photos_waiting() if self._deferred_until.get(photo.sha256, now) <= now]
+        return [(photo, len(photos) - index) for index, photo in enumerate(photos)]
+
+    async def _send(self, photo: PhotoState, left: int) -> _Sent | Away:
+        upload: Upload | None = None
+        restarts = 0
+        while True:
+            if upload is None:
+                begun = await self._begin_or_resume(photo)
+                if not isinstance(begun, Upload):
+                    return begun
+                upload = begun
+                self._keep(photo, upload, restarts)
+            if upload.complete:
+                self._store.photo_received(photo.sha256)
+                self._deferred_until.pop(photo.sha256, None)
+                return _Sent.RECEIVED
+            if self._store.last_sequence() > self._entries_before:
+                return _Sent.INTERRUPTED
+            self._show(UploadProgress(photo.sha256, upload.offset, photo.size_bytes, left))
+            answer = await self._send_piece(photo, upload)
+            if isinstance(answer, Upload) and answer.offset > upload.offset:
+                upload = answer
+                self._keep(photo, upload, restarts)
+                continue
+            if isinstance(answer, Upload):
+                answer = RefusedRequest("upload-without-progress")
+            if not isinstance(answer, RefusedRequest):
+                return answer
+            # The office disagrees about where the upload stands, has forgotten it, or got other bytes than were sent.
+            restarts += 1
+            self._store.record_incident("photo-restarted", f"{answer.code} {photo.sha256}")
+            if restarts > RESTARTS_AT_ONCE:
+                return self._defer(photo, answer.code)
+            if answer.code == _LOCKED:  # a request of ours that was cut off still holds it, for two seconds or so
+                await asyncio.sleep(LOCKED_SECONDS)
+            keeps_location = answer.code in _ASK_WHERE
+            photo = self._keep(photo, upload if keeps_location else None, restarts)
+            upload = None
+
+    async def _begin_or_resume(self, photo: PhotoState) -> Upload | _Sent | Away:
+        if photo.location is not None:
+            resumed = await self._service.resume_upload(photo.location, photo.size_bytes)
+            if not isinstance(resumed, RefusedRequest):
+                return resumed
+        data = self._store.photo(photo.sha256)
+        if data is None or hashlib.sha256(data).hexdigest() != photo.sha256:
+            return self._defer(photo, "photo-damaged-on-phone")
+        begun = await self._service.begin_upload(photo.sha256, photo.size_bytes, photo.media_type)
+        if isinstance(begun, RefusedRequest):
+            return self._defer(photo, begun.code)
+        return begun
+
+    async def _send_piece(self, photo: PhotoState, upload: Upload) -> Upload | Away:
+        piece = self._store.photo_part(photo.sha256, upload.offset, min(self._piece, photo.size_bytes - upload.offset))
+        began = self._device.monotonic()
+        answer = await self._service.send_chunk(upload, piece, photo.size_bytes)
+        took = self._device.monotonic() - began
+        if not isinstance(answer, Upload) or took > 8 * QUICK_SECONDS:
+            self._piece = max(SMALLEST_PIECE, self._piece // 2)
+        elif took < QUICK_SECONDS and len(piece) == self._piece:
+            self._piece = min(LARGEST_PIECE, self._piece * 2)
+        return answer
+
+    def _keep(self, photo: PhotoState, upload: Upload | None, restarts: int) -> PhotoState:
+        location, offset = (None, 0) if upload is None else (upload.location, upload.offset)
+        if (photo.location, photo.offset, photo.restarts) != (location, offset, restarts):
+            self._store.photo_progress(photo.sha256, location=location, offset=offset, restarts=restarts)
+        kept = self._store.photo_state(photo.sha256)
+        assert kept is not None, photo.sha256
+        return kept
+
+    def _defer(self, photo: PhotoState, reason: str) -> _Sent:
+        """Not given up: kept, and tried again later and whenever the app starts."""
+        self._store.record_incident("photo-deferred", f"{reason} {photo.sha256}")
+        self._store.photo_progress(photo.sha256, location=None, offset=0, restarts=photo.restarts)
+        self._deferred_until[photo.sha256] = self._device.monotonic() + DEFERRED_SECONDS
+        return _Sent.DEFERRED
+
+
+_LOCKED = "upload-locked"
+_ASK_WHERE = frozenset({_LOCKED, "upload-offset-wrong", "upload-finished", "upload-stalled"})
+"""Refusals after which the upload is still there, only somewhere else than we thought."""
