@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -53,6 +53,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     _where(serve)
     serve.set_defaults(run=_serve)
+    demo = commands.add_parser(
+        "demo",
+        help="fill a sample company where there is nothing yet, and serve it",
+        description="Fill the data folder with a sample company, unless there is something in it already, and serve it.",
+    )
+    _where(demo)
+    demo.set_defaults(run=_demo)
     return parser
 
 
@@ -72,7 +79,14 @@ def _serve(_arguments: argparse.Namespace, settings: Settings) -> int:
     return serve(settings)
 
 
-def serve(settings: Settings) -> int:
+def _demo(_arguments: argparse.Namespace, settings: Settings) -> int:
+    from sync_server.sample import demo  # draws pictures: nothing that an office in service needs
+
+    settings = demo.prepare(settings)
+    return serve(settings, demo.greeting)
+
+
+def serve(settings: Settings, greeting: Callable[[Settings], str] | None = None) -> int:
     """Run the office until SIGTERM or SIGINT; 0 where it stopped because it was told to."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
@@ -103,7 +117,7 @@ def serve(settings: Settings) -> int:
             # uvicorn raises the signal again once it has shut down; the database is closed after that.
             signal.signal(signal.SIGTERM, lambda *_: None)
             signal.signal(signal.SIGINT, lambda *_: None)
-            _say(_addresses(settings))
+            _say((greeting or _addresses)(settings))
             server.run(sockets=[listening])
         finally:
             storage.close()

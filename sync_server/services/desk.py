@@ -267,10 +267,10 @@ def _file(reading: Reading, photo_files: PhotoFiles, ticket_id: str) -> TicketFi
 
 def _photos_of(ticket: Ticket) -> set[str]:
     named = {photo.sha256 for photo in ticket.photos}
-    for each in (*ticket.sign_offs, *ticket.objections):
-        named |= set(each.statement.photos)
+    for sign_off in ticket.sign_offs:
+        named |= set(sign_off.statement.photos)
     for objection in ticket.objections:
-        named |= set(objection.photos)
+        named |= {*objection.statement.photos, *objection.photos}
     return named
 
 

@@ -3,13 +3,13 @@
 from typing import Any
 
 from litestar import MediaType, Request, Response, post
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from msgspec import Struct
 
 from shared_schema import wire
 from shared_schema.sync_protocol import PROTOCOL, RoundRequest
 from shared_schema.wire import Unreadable
-from sync_server.accounts import Accounts, DeviceIdentity
+from sync_server.accounts import Accounts, DeviceIdentity, device_identity
 from sync_server.problems import Problem, limited_body
 from sync_server.services.rounds import Rounds
 from sync_server.settings import Settings
@@ -19,7 +19,12 @@ class _Spoken(Struct):
     protocol: int
 
 
-@post("/sync/v1/round", status_code=200, request_max_body_size=None)
+@post(
+    "/sync/v1/round",
+    status_code=200,
+    request_max_body_size=None,
+    dependencies={"identity": Provide(device_identity)},
+)
 async def round_(
     request: Request[Any, Any, Any],
     identity: NamedDependency[DeviceIdentity],

@@ -171,7 +171,7 @@ def test_nobody_learns_whether_a_foreign_ticket_exists(office: Office, phone: Ph
 
 
 def test_what_a_past_technician_still_brings_is_late_evidence_or_a_proposal(office: Office, phone: Phone) -> None:
-    """Reassigned while the phone was in a cellar: the note is filed as late, the move as a proposal, the ticket goes."""
+    """Reassigned while the phone was in a cellar: the note is late evidence, the move a proposal, the ticket goes."""
     ticket = office.assigned(CHEN)
     phone.sync()
     phone.write(ticket, AcceptTicket())
@@ -229,7 +229,7 @@ def test_a_long_list_comes_in_pages_and_nothing_is_missing(
 ) -> None:
     monkeypatch.setattr("sync_server.services.rounds.CHANGES_PER_ROUND", 7)
     tickets = {office.assigned(CHEN) for _ in range(20)}
-    gone = {ticket for ticket in sorted(tickets)[:5]}
+    gone = set(sorted(tickets)[:5])
     first = phone.ask()
     assert first.more
     assert len(first.changes) == 7
