@@ -20,7 +20,12 @@ from shared_schema.rejections import MoveNotAllowed, NotAVisit, Rejection, RoleN
 DEFAULT_LANGUAGE = "zh-CN"
 LANGUAGES = (DEFAULT_LANGUAGE, "en")
 
-_CATALOGUES = (("sync_server", "sync_server"), ("sync_server", "problems"), ("shared_schema", "shared_schema"))
+_CATALOGUES = (
+    ("sync_server", "sync_server"),
+    ("sync_server", "problems"),
+    ("sync_server", "app_files"),
+    ("shared_schema", "shared_schema"),
+)
 """Package and domain."""
 
 

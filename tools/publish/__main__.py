@@ -8,6 +8,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+from sync_server.app_files import listing
 from tools.publish import archive, fonts, icons, output, packages, page, runtime
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -32,10 +33,10 @@ def inputs(source: Path) -> str:
     return digest.hexdigest()
 
 
-def publish(target: Path, *, source: Path = ROOT, anew: bool = False) -> output.Published:
+def publish(target: Path, *, source: Path = ROOT, anew: bool = False) -> listing.Published:
     """Put the app into `target`; `source` holds main.py, field_app and shared_schema."""
     digest = inputs(source)
-    before = output.read_listing(target)
+    before = listing.read(target)
     if before is not None and before.inputs == digest and not anew:
         return before
     cache = BUILD / "cache"
@@ -57,13 +58,13 @@ def publish(target: Path, *, source: Path = ROOT, anew: bool = False) -> output.
         immutable = "query" if name in page.BY_HASH else "folder" if "-" in name.partition("/")[0] else None
         files[name] = output.with_immutable(file, immutable)
     made = hashlib.sha256("".join(file.sha256 for file in files.values()).encode()).hexdigest()[:12]
-    published = output.Published(made, digest, files)
-    output.write_listing(staging, published)
+    published = listing.Published(made, digest, f"assets/{fonts.REST}", files)
+    listing.write(staging, published)
     output.exchange(staging, target)
     return published
 
 
-def first_load_bytes(published: output.Published) -> int:
+def first_load_bytes(published: listing.Published) -> int:
     """What a first visit with Chromium brings over the wire, all of it kept for offline."""
     return sum(
         file.br_bytes or file.size_bytes

@@ -1,7 +1,6 @@
 """Names, hashes and compression of what is published, and the exchange of the finished folder for the old one.
 
-`published.json` beside the files is what the server reads: for each path its type, SHA-256, and whether the address
-may be called immutable (`folder`: the folder is named after its contents; `query`: only with `?v=` and the hash).
+What the server has to know of the files it reads in a listing beside them: sync_server.app_files.listing.
 """
 
 import base64
@@ -13,10 +12,9 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import brotli  # type: ignore[import-untyped]
-import msgspec
-from msgspec import Struct, structs
+from msgspec import structs
 
-LISTING = "published.json"
+from sync_server.app_files.listing import PublishedFile
 
 TYPES = {
     ".bin": "application/octet-stream",
@@ -37,24 +35,6 @@ TYPES = {
 PACKED_ALREADY = {".png", ".woff2", ".jpg", ".webp"}
 SMALL = 1_500_000
 """Bytes up to which the slowest setting is worth its time: brotli's 11 takes twice as long as 10 for three percent."""
-
-
-class PublishedFile(Struct, frozen=True):
-    type: str
-    sha256: str
-    """In hexadecimal."""
-    size_bytes: int
-    br_bytes: int | None
-    """None where it is not kept compressed."""
-    gz_bytes: int | None
-    immutable: str | None = None
-
-
-class Published(Struct, frozen=True):
-    version: str
-    inputs: str
-    """Digest of everything it was made from."""
-    files: dict[str, PublishedFile]
 
 
 def with_immutable(file: PublishedFile, immutable: str | None) -> PublishedFile:
@@ -114,14 +94,3 @@ def exchange(finished: Path, output: Path) -> None:
         output.rename(old)
     finished.rename(output)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def write_listing(folder: Path, published: Published) -> None:
-    (folder / LISTING).write_bytes(msgspec.json.format(msgspec.json.encode(published)))
-
-
-def read_listing(folder: Path) -> Published | None:
-    try:
-        return msgspec.json.decode((folder / LISTING).read_bytes(), type=Published)
-    except (OSError, msgspec.MsgspecError):
-        return None
