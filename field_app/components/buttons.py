@@ -1,0 +1,97 @@
+"""What a thumb presses: the one next action, what stands beside it, and small ones in a row."""
+
+import flet as ft
+
+from field_app import theme
+from field_app.components.identifiers import identified
+from field_app.state.app import Handler
+
+
+def _style(background: str | None, color: str, border: str | None = None, size: int = theme.BODY) -> ft.ButtonStyle:
+    return ft.ButtonStyle(
+        bgcolor=background,
+        color=color,
+        icon_color=color,
+        elevation=0,
+        padding=ft.Padding.symmetric(horizontal=16, vertical=8),
+        shape=ft.RoundedRectangleBorder(radius=theme.RADIUS_CARD),
+        side=ft.BorderSide(1, border) if border else None,
+        text_style=ft.TextStyle(size=size, weight=ft.FontWeight.W_600, font_family=theme.FONT),
+    )
+
+
+def primary(
+    identifier: str,
+    label: str,
+    on_click: Handler | None,
+    *,
+    icon: ft.IconData | None = None,
+    busy: bool = False,
+    expand: bool | None = None,
+) -> ft.Control:
+    """The one thing to do next: as wide as the screen."""
+    return identified(
+        identifier,
+        ft.FilledButton(
+            label,
+            icon=icon,
+            on_click=on_click,
+            disabled=busy,
+            height=theme.TOUCH + 4,
+            width=None if expand else float("inf"),
+            expand=expand,
+            style=_style(theme.tint(theme.INK) if busy else theme.PRIMARY, theme.QUIET if busy else theme.ON_PRIMARY),
+        ),
+        expand=expand,
+    )
+
+
+def secondary(
+    identifier: str,
+    label: str,
+    on_click: Handler | None = None,
+    *,
+    icon: ft.IconData | None = None,
+    url: str | None = None,
+    color: ft.Colors = theme.PRIMARY,
+    expand: bool | None = None,
+    action: ft.ClientAction | None = None,
+) -> ft.Control:
+    """Something else one may do here."""
+    return identified(
+        identifier,
+        ft.OutlinedButton(
+            label,
+            icon=icon,
+            on_click=on_click,
+            url=url,
+            action=action,
+            height=theme.TOUCH - 4,
+            expand=expand,
+            style=_style(None, color, theme.LINE, theme.NOTE),
+        ),
+        expand=expand,
+    )
+
+
+def quiet(
+    identifier: str,
+    label: str,
+    on_click: Handler | None,
+    *,
+    icon: ft.IconData | None = None,
+    color: ft.Colors = theme.PRIMARY,
+) -> ft.Control:
+    return identified(
+        identifier,
+        ft.TextButton(label, icon=icon, on_click=on_click, height=48, style=_style(None, color, size=theme.NOTE)),
+    )
+
+
+def round_icon(
+    identifier: str, icon: ft.IconData, label: str, on_click: Handler | None, *, color: str = theme.INK
+) -> ft.Control:
+    """A button that is only an icon; `label` is read aloud and shown when it is held."""
+    return identified(
+        identifier, ft.IconButton(icon=icon, icon_color=color, tooltip=label, on_click=on_click, width=48, height=48)
+    )

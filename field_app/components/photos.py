@@ -1,0 +1,104 @@
+"""Photos small and in rows, and the empty slots that say which are still to be taken."""
+
+from collections.abc import Callable, Sequence
+
+import flet as ft
+
+from field_app import theme
+from field_app.components import text
+from field_app.components.boundary import memo
+from field_app.components.identifiers import identified
+from field_app.state.app import Handler
+from field_app.words import Words
+from shared_schema.evidence import Photo
+
+THUMB = 88
+_DECODED = 264
+"""Pixels across to which the client decodes a small photo: three per unit, whatever the camera's resolution."""
+
+
+@memo
+def Thumb(
+    photo: Photo, read: Callable[[str], bytes | None], words: Words, size: int = THUMB, key: str = ""
+) -> ft.Control:
+    """One photo; where its bytes are not on this phone, the sign that they are at the office."""
+    data = read(photo.sha256)
+    label = words.shared(f"slot.{photo.slot.value}")
+    if data is None:
+        return ft.Container(
+            ft.Column(
+                [ft.Icon(ft.Icons.CLOUD_OUTLINED, color=theme.QUIET), text.small(words("photo.at-office"), lines=2)],
+                alignment=ft.MainAxisAlignment.CENTER,
+                horizontal_alignment=ft.CrossAxisAlignment.CENTER,
+                spacing=2,
+            ),
+            width=size,
+            height=size,
+            border=ft.Border.all(1, theme.LINE),
+            border_radius=theme.RADIUS_FIELD,
+        )
+    return ft.Image(
+        src=data,
+        width=size,
+        height=size,
+        fit=ft.BoxFit.COVER,
+        border_radius=theme.RADIUS_FIELD,
+        cache_width=_DECODED,
+        gapless_playback=True,
+        semantics_label=label,
+        error_content=ft.Container(ft.Icon(ft.Icons.BROKEN_IMAGE_OUTLINED, color=theme.QUIET), width=size, height=size),
+    )
+
+
+def strip(
+    photos: Sequence[Photo], read: Callable[[str], bytes | None], words: Words, size: int = THUMB
+) -> list[ft.Control]:
+    return [
+        identified(f"photo-{photo.slot.value}-{number}", Thumb(photo, read, words, size, key=photo.operation_id))
+        for number, photo in enumerate(photos, start=1)
+    ]
+
+
+def slot(
+    identifier: str,
+    label: str,
+    photos: Sequence[Photo],
+    read: Callable[[str], bytes | None],
+    words: Words,
+    on_add: Handler | None,
+) -> ft.Control:
+    """The photos of one kind, and the place that waits for the next one."""
+    items = strip(photos, read, words)
+    if on_add is not None:
+        role = theme.PRIMARY
+        items.append(
+            identified(
+                identifier,
+                ft.Container(
+                    ft.Column(
+                        [
+                            ft.Icon(ft.Icons.ADD_A_PHOTO_OUTLINED, color=role, size=26),
+                            text.small(words("photo.more") if photos else words("photo.take"), color=role, strong=True),
+                        ],
+                        alignment=ft.MainAxisAlignment.CENTER,
+                        horizontal_alignment=ft.CrossAxisAlignment.CENTER,
+                        spacing=4,
+                    ),
+                    width=THUMB,
+                    height=THUMB,
+                    bgcolor=theme.tint(role),
+                    border=ft.Border.all(1, ft.Colors.with_opacity(0.4, role)),
+                    border_radius=theme.RADIUS_FIELD,
+                    ink=True,
+                    on_click=on_add,
+                ),
+                label=f"{words('photo.take')} · {label}",
+            )
+        )
+    heading: list[ft.Control] = [text.note(label, color=theme.INK, strong=True, expand=True)]
+    heading.append(
+        text.small(words.count("photo.count", len(photos)))
+        if photos
+        else text.small(words("photo.slot-waits"), color=theme.SAVED)
+    )
+    return ft.Column([ft.Row(heading), ft.Row(items, wrap=True, spacing=8, run_spacing=8)], spacing=6)

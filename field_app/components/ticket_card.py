@@ -1,0 +1,65 @@
+"""One visit in the list: when, where, what, and how it stands."""
+
+from datetime import date
+
+import flet as ft
+
+from field_app import theme
+from field_app.components import badges, text
+from field_app.components.boundary import memo
+from field_app.components.identifiers import identified
+from field_app.state.app import Handler
+from field_app.state.day import window_start
+from field_app.words import Words
+from shared_schema.ticket import Ticket
+
+
+def what(ticket: Ticket, words: Words) -> str:
+    """Such as 维修 · 灯具 LX-240."""
+    return " · ".join(part for part in (words.shared(f"kind.{ticket.kind.value}"), product(ticket, words)) if part)
+
+
+def product(ticket: Ticket, words: Words) -> str:
+    key = f"category.{ticket.product.category}"
+    category = words.shared(key) if words.knows_shared(key) else ticket.product.category
+    return " ".join(part for part in (category, ticket.product.model) if part)
+
+
+@memo
+def TicketCard(
+    ticket: Ticket, words: Words, today: date, on_open: Handler, is_next: bool = False, key: str = ""
+) -> ft.Control:
+    assert ticket.assignment is not None, ticket.id
+    day = window_start(ticket).astimezone().date()
+    window = words.window(ticket.assignment.window)
+    late = day < today
+    when: list[ft.Control] = [
+        text.title(window, expand=True) if is_next else text.strong(window, expand=True),
+        badges.status_badge(ticket.status, words),
+    ]
+    lines: list[ft.Control] = [ft.Row(when, spacing=8)]
+    if late or (is_next and day != today):
+        lines.insert(0, text.note(words.near_day(day, today), color=theme.ATTENTION if late else theme.QUIET))
+    name = ticket.customer.name
+    lines += [
+        text.strong(f"{name}　{ticket.customer.region}" if ticket.customer.region else name, lines=1),
+        text.note(what(ticket, words), lines=1),
+    ]
+    if is_next:
+        lines.append(text.body(ticket.problem, lines=3))
+        lines.append(badges.facts_row(badges.severity_badge(ticket.severity, words)))
+    elif ticket.severity is not None:
+        severity = badges.severity_badge(ticket.severity, words)
+        lines.append(badges.facts_row(severity))
+    return identified(
+        f"ticket-{ticket.number}",
+        ft.Container(
+            ft.Column(lines, spacing=6 if is_next else 3, horizontal_alignment=ft.CrossAxisAlignment.STRETCH),
+            bgcolor=theme.SURFACE,
+            border=ft.Border.all(1, theme.PRIMARY if is_next else theme.LINE),
+            border_radius=theme.RADIUS_CARD,
+            padding=16 if is_next else ft.Padding.symmetric(horizontal=16, vertical=12),
+            ink=True,
+            on_click=on_open,
+        ),
+    )

@@ -1,0 +1,156 @@
+"""The first thing a new phone shows: how it becomes somebody's."""
+
+import flet as ft
+
+from field_app import theme
+from field_app.components import buttons, fields, text
+from field_app.components.boundary import component
+from field_app.components.frame import WIDEST
+from field_app.components.identifiers import identified
+from field_app.device.enrolment_link import key_in
+from field_app.state.app import AppState
+from field_app.store import Identity
+from field_app.words import LANGUAGES
+from shared_schema.sync_protocol import Offline, RefusedRequest, UpgradeRequired
+
+_KNOWN_REFUSALS = frozenset({"enrolment-expired", "enrolment-used", "enrolment-unknown", "too-many-requests"})
+
+
+def _why_not(app: AppState, away: object) -> tuple[str, str]:
+    """The sentence, and the code that stands small below it."""
+    match away:
+        case Offline():
+            return app.words("enrol.offline"), ""
+        case UpgradeRequired():
+            return app.words("enrol.upgrade"), ""
+        case RefusedRequest(code=code) if code in _KNOWN_REFUSALS:
+            return app.words(f"enrol.{code}"), code
+        case RefusedRequest(code=code):
+            return app.words("enrol.refused"), code
+        case _:
+            return app.words("enrol.refused"), ""
+
+
+@component
+def Enrol(app: AppState, offered_key: str | None) -> ft.Control:
+    words = app.words
+    typed = ft.use_ref(lambda: {"key": offered_key or "", "name": words("enrol.device-name-default")})
+    values = typed.current or {}
+    busy, set_busy = ft.use_state(False)
+    fault, set_fault = ft.use_state(("", ""))
+
+    async def submit() -> None:
+        key = key_in(values["key"])
+        if key is None:
+            set_fault((words("enrol.key-wrong"), ""))
+            return
+        set_busy(True)
+        set_fault(("", ""))
+        try:
+            outcome = await app.phone.engine.enrol(key, values["name"].strip() or words("enrol.device-name-default"))
+        finally:
+            set_busy(False)
+        if isinstance(outcome, Identity):
+            app.phone.keep_in_sync()
+            app.go("/")
+        else:
+            set_fault(_why_not(app, outcome))
+
+    def keep(field: str, value: str) -> None:
+        values[field] = value
+
+    async def begin() -> None:
+        if offered_key:
+            await app.doing(submit)(None)
+
+    ft.use_effect(begin, dependencies=[])
+
+    sentence, code = fault
+    form: list[ft.Control] = [
+        ft.Container(
+            ft.Icon(ft.Icons.DOOR_FRONT_DOOR_OUTLINED, size=44, color=theme.PRIMARY),
+            alignment=ft.Alignment.CENTER_LEFT,
+        ),
+        text.display(words("enrol.title")),
+        text.body(words("enrol.from-link" if offered_key else "enrol.how"), color=theme.QUIET),
+        fields.typed(
+            app,
+            "enrol-key",
+            label=words("enrol.key"),
+            hint=words("enrol.key-hint"),
+            value=values["key"],
+            on_typed=lambda value: keep("key", value),
+            limit=400,
+        ),
+        fields.typed(
+            app,
+            "enrol-device-name",
+            label=words("enrol.device-name"),
+            value=values["name"],
+            on_typed=lambda value: keep("name", value),
+        ),
+    ]
+    if sentence:
+        form.append(
+            identified(
+                "enrol-error",
+                ft.Container(
+                    ft.Row(
+                        [
+                            ft.Icon(ft.Icons.ERROR_OUTLINE, color=theme.ATTENTION),
+                            ft.Column(
+                                [text.note(sentence, color=theme.INK), *([text.small(code)] if code else [])],
+                                spacing=0,
+                                expand=True,
+                            ),
+                        ],
+                        spacing=10,
+                    ),
+                    bgcolor=theme.tint(theme.ATTENTION),
+                    border_radius=theme.RADIUS_CARD,
+                    padding=14,
+                ),
+                live=True,
+            )
+        )
+    form.append(
+        buttons.primary("enrol-submit", words("enrol.busy" if busy else "enrol.submit"), app.doing(submit), busy=busy)
+    )
+    form.append(
+        ft.Row(
+            [
+                buttons.quiet(
+                    f"language-{language}",
+                    words(f"language.{language}"),
+                    app.doing(lambda chosen=language: app.choose_language(chosen)),
+                    color=theme.PRIMARY if language == words.language else theme.QUIET,
+                )
+                for language in LANGUAGES
+            ],
+            alignment=ft.MainAxisAlignment.CENTER,
+        )
+    )
+    return ft.View(
+        route="/",
+        bgcolor=theme.GROUND,
+        padding=0,
+        horizontal_alignment=ft.CrossAxisAlignment.CENTER,
+        controls=[
+            ft.SafeArea(
+                identified(
+                    "enrol",
+                    ft.Container(
+                        ft.Column(
+                            form,
+                            spacing=18,
+                            scroll=ft.ScrollMode.AUTO,
+                            horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
+                        ),
+                        padding=ft.Padding.symmetric(horizontal=24, vertical=40),
+                        width=WIDEST,
+                    ),
+                ),
+                expand=True,
+            )
+        ],
+    )

@@ -1,0 +1,64 @@
+"""What is said where the app cannot start: what is wrong, that nothing is lost, what to do. In both languages.
+
+The language chosen is in the store, and the store is what could not be opened.
+"""
+
+import flet as ft
+
+from field_app import theme
+from field_app.components import buttons, text
+from field_app.components.boundary import component
+from field_app.components.frame import WIDEST, card
+from field_app.components.identifiers import identified
+from field_app.state.app import Handler
+from field_app.words import LANGUAGES, Words
+
+INSECURE, UNSUPPORTED, DENIED = "insecure", "unsupported", "denied"
+IN_USE, TOO_NEW, UNAVAILABLE, UNEXPECTED = "in-use", "too-new", "unavailable", "unexpected"
+
+_ICONS = {
+    INSECURE: ft.Icons.LOCK_OPEN,
+    IN_USE: ft.Icons.TAB_UNSELECTED,
+    TOO_NEW: ft.Icons.SYSTEM_UPDATE_ALT,
+}
+
+
+@component
+def FailurePage(reason: str, code: str, on_retry: Handler | None) -> ft.Control:
+    body: list[ft.Control] = [ft.Icon(_ICONS.get(reason, ft.Icons.INFO_OUTLINE), size=48, color=theme.SAVED)]
+    for language in LANGUAGES:
+        words = Words.load(language)
+        body.append(
+            card(
+                text.title(words(f"failure.{reason}-title")),
+                text.body(words("failure.start-unexpected" if reason == UNEXPECTED else f"failure.{reason}")),
+            )
+        )
+    body.append(text.small(code or reason))
+    if on_retry is not None:
+        label = " · ".join(Words.load(language)("failure.retry") for language in LANGUAGES)
+        body.append(buttons.primary("failure-retry", label, on_retry, icon=ft.Icons.REFRESH))
+    return ft.View(
+        route="/",
+        bgcolor=theme.GROUND,
+        padding=0,
+        horizontal_alignment=ft.CrossAxisAlignment.CENTER,
+        controls=[
+            ft.SafeArea(
+                identified(
+                    "failure",
+                    ft.Container(
+                        ft.Column(
+                            body,
+                            spacing=16,
+                            scroll=ft.ScrollMode.AUTO,
+                            horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
+                        ),
+                        width=WIDEST,
+                        padding=24,
+                    ),
+                ),
+                expand=True,
+            )
+        ],
+    )

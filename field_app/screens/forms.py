@@ -1,0 +1,225 @@
+"""The short pages on which a technician types: the problem as agreed, a note, what is waited for, what was done.
+
+Each keeps its draft on every change; the action that records it clears the draft in the same transaction.
+"""
+
+from collections.abc import Callable, Sequence
+
+import flet as ft
+
+from field_app import theme
+from field_app.components import buttons, fields, text
+from field_app.components.boundary import component
+from field_app.components.frame import card, page_view
+from field_app.components.identifiers import identified
+from field_app.screens.ticket import gone
+from field_app.state.app import AppState
+from field_app.state.current import use_app
+from field_app.state.drafts import Draft, form_key, use_draft
+from shared_schema.evidence import PhotoSlot
+from shared_schema.ticket import Ticket
+
+WORDS_LIMIT = 4000
+
+
+def _form(
+    app: AppState,
+    ticket: Ticket,
+    name: str,
+    above: Sequence[ft.Control],
+    inputs: Sequence[ft.Control],
+    submit: Callable[[], None],
+) -> ft.Control:
+    words = app.words
+    return page_view(
+        app,
+        name,
+        route=f"/tickets/{ticket.id}/{name}",
+        title=words(f"{name}.title"),
+        body=[*above, *inputs],
+        foot=[buttons.primary(f"{name}-submit", words(f"{name}.submit"), app.doing(submit), icon=ft.Icons.CHECK)],
+    )
+
+
+def _words_field(
+    app: AppState, draft: Draft, identifier: str, field: str, error: str, *, otherwise: str = "", lines: int = 5
+) -> ft.Control:
+    return fields.typed(
+        app,
+        identifier,
+        label=app.words(f"{identifier}.label"),
+        hint=app.words(f"{identifier}.hint"),
+        value=draft.text(field, otherwise),
+        on_typed=lambda value: draft.keep(field, value),
+        error=error,
+        lines=lines,
+        limit=WORDS_LIMIT,
+    )
+
+
+@component
+def ProblemPage() -> ft.Control:
+    """The problem as technician and customer agree on it at the door; the reported one is kept beside it."""
+    app = use_app()
+    ticket_id = ft.use_route_params().get("ticket", "")
+    key = form_key("problem", ticket_id)
+    draft = use_draft(app, key)
+    error, set_error = ft.use_state("")
+    ticket = app.ticket(ticket_id)
+    if ticket is None:
+        return gone(app, ticket_id)
+    reported = ticket.problem
+
+    def submit() -> None:
+        agreed = draft.text("words", reported).strip()
+        if not agreed:
+            set_error(app.words("form.required"))
+        elif app.perform(lambda: app.phone.actions.confirm_problem(ticket_id, agreed, clear_drafts=[key])):
+            app.go(f"/tickets/{ticket_id}")
+
+    above = [card(text.note(app.words("ticket.problem-reported"), strong=True), text.body(reported), spacing=4)]
+    return _form(
+        app,
+        ticket,
+        "problem",
+        above,
+        [_words_field(app, draft, "problem-words", "words", error, otherwise=reported)],
+        submit,
+    )
+
+
+@component
+def NotePage() -> ft.Control:
+    app = use_app()
+    ticket_id = ft.use_route_params().get("ticket", "")
+    key = form_key("note", ticket_id)
+    draft = use_draft(app, key)
+    error, set_error = ft.use_state("")
+    ticket = app.ticket(ticket_id)
+    if ticket is None:
+        return gone(app, ticket_id)
+
+    def submit() -> None:
+        written = draft.text("text").strip()
+        if not written:
+            set_error(app.words("form.required"))
+        elif app.perform(lambda: app.phone.actions.add_note(ticket_id, written, clear_drafts=[key])):
+            app.go(f"/tickets/{ticket_id}")
+
+    return _form(app, ticket, "note", [], [_words_field(app, draft, "note-text", "text", error, lines=7)], submit)
+
+
+@component
+def WaitPage() -> ft.Control:
+    """What the visit has to wait for before it can go on."""
+    app = use_app()
+    words = app.words
+    ticket_id = ft.use_route_params().get("ticket", "")
+    key = form_key("wait", ticket_id)
+    draft = use_draft(app, key)
+    error, set_error = ft.use_state("")
+    reason, set_reason = ft.use_state(draft.text("reason"))
+    ticket = app.ticket(ticket_id)
+    if ticket is None:
+        return gone(app, ticket_id)
+
+    def choose(chosen: str) -> None:
+        draft.keep("reason", chosen)
+        set_reason(chosen)
+
+    def submit() -> None:
+        more = draft.text("words").strip()
+        said = words(f"wait.{reason}-said", more=more) if reason and more else more
+        said = said or (words(f"wait.{reason}") if reason else "")
+        if not said:
+            set_error(words("wait.required"))
+        elif app.perform(lambda: app.phone.actions.wait_for(ticket_id, said, clear_drafts=[key])):
+            app.go(f"/tickets/{ticket_id}")
+
+    choices = ft.Row(
+        [
+            identified(
+                f"wait-{choice}",
+                ft.Container(
+                    ft.Row(
+                        [
+                            ft.Icon(icon, size=20, color=theme.PRIMARY if reason == choice else theme.QUIET),
+                            text.body(words(f"wait.{choice}"), color=theme.PRIMARY if reason == choice else theme.INK),
+                        ],
+                        alignment=ft.MainAxisAlignment.CENTER,
+                        spacing=8,
+                    ),
+                    height=theme.TOUCH + 8,
+                    bgcolor=theme.tint(theme.PRIMARY) if reason == choice else theme.SURFACE,
+                    border=ft.Border.all(
+                        2 if reason == choice else 1, theme.PRIMARY if reason == choice else theme.LINE
+                    ),
+                    border_radius=theme.RADIUS_CARD,
+                    ink=True,
+                    on_click=app.doing(lambda chosen=choice: choose(chosen)),
+                ),
+                expand=True,
+                selected=reason == choice,
+            )
+            for choice, icon in (
+                ("parts", ft.Icons.INVENTORY_2_OUTLINED),
+                ("customer", ft.Icons.PERSON_OUTLINE),
+            )
+        ],
+        spacing=10,
+    )
+    return _form(app, ticket, "wait", [choices], [_words_field(app, draft, "wait-words", "words", error)], submit)
+
+
+@component
+def FinishPage() -> ft.Control:
+    app = use_app()
+    ticket_id = ft.use_route_params().get("ticket", "")
+    key = form_key("finish", ticket_id)
+    draft = use_draft(app, key)
+    errors, set_errors = ft.use_state(("", ""))
+    ticket = app.ticket(ticket_id)
+    if ticket is None:
+        return gone(app, ticket_id)
+
+    # After an objection the words of the last time are where the work goes on from.
+    found_before, done_before = ticket.found, ticket.done
+
+    def submit() -> None:
+        found = draft.text("found", found_before).strip()
+        done = draft.text("done", done_before).strip()
+        required = app.words("form.required")
+        set_errors(("" if found else required, "" if done else required))
+        if (
+            found
+            and done
+            and app.perform(lambda: app.phone.actions.finish_work(ticket_id, found, done, clear_drafts=[key]))
+        ):
+            app.go(f"/tickets/{ticket_id}")
+
+    above: list[ft.Control] = []
+    if not any(photo.slot is PhotoSlot.AFTER for photo in ticket.photos):
+        above.append(
+            ft.Container(
+                ft.Row(
+                    [
+                        ft.Icon(ft.Icons.PHOTO_CAMERA_OUTLINED, color=theme.SAVED),
+                        text.note(app.words("finish.no-after-photo"), color=theme.INK, expand=True),
+                        buttons.quiet(
+                            "finish-take-photo",
+                            app.words("photo.take"),
+                            app.going(f"/tickets/{ticket_id}/camera/{PhotoSlot.AFTER.value}"),
+                        ),
+                    ],
+                    spacing=10,
+                ),
+                bgcolor=theme.tint(theme.SAVED),
+                border_radius=theme.RADIUS_CARD,
+                padding=ft.Padding.only(left=14, right=4, top=4, bottom=4),
+            )
+        )
+    inputs = [
+        _words_field(app, draft, "finish-found", "found", errors[0], otherwise=found_before, lines=3),
+        _words_field(app, draft, "finish-done", "done", errors[1], otherwise=done_before, lines=3),
+    ]
+    return _form(app, ticket, "finish", above, inputs, submit)

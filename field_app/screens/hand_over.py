@@ -1,0 +1,281 @@
+"""The phone in the customer's hand: what was found and done, in plain words, to be accepted or objected to.
+
+What is shown is `state.statement`, sentence by sentence; the moment the customer accepts or objects, that very text is
+kept with the draft, so that what is signed is what was read, even if the phone is killed on the way.
+"""
+
+from collections.abc import Sequence
+
+import flet as ft
+import msgspec
+
+from field_app import theme
+from field_app.components import buttons, fields, photos, text
+from field_app.components.boundary import component
+from field_app.components.frame import NoticeBar
+from field_app.components.identifiers import identified
+from field_app.components.saved import saved_line
+from field_app.components.stars import stars
+from field_app.screens.paper import paper_view
+from field_app.screens.ticket import gone
+from field_app.state.app import AppState
+from field_app.state.current import use_app
+from field_app.state.drafts import Draft, form_key, use_draft
+from field_app.state.statement import Section, sections, shown_photos, statement
+from shared_schema.evidence import PhotoSlot, Statement
+from shared_schema.lifecycle import Status
+from shared_schema.ticket import Ticket
+
+_LARGER = 19
+_COMMENT_LIMIT = 1000
+
+
+def draft_key(ticket_id: str) -> str:
+    return form_key("hand-over", ticket_id)
+
+
+def statement_parts(app: AppState, ticket: Ticket) -> tuple[Section, ...]:
+    return sections(ticket, app.words, *_who(app))
+
+
+def statement_of(app: AppState, ticket: Ticket) -> Statement:
+    return statement(ticket, app.words, *_who(app))
+
+
+def _who(app: AppState) -> tuple[str, str]:
+    """The technician's name and the company's, as on the credential."""
+    reference, identity = app.reference(), app.phone.store.identity()
+    if reference is not None:
+        return reference.credential.name, reference.credential.company
+    return (identity.name if identity is not None else ""), ""
+
+
+def keep_statement(draft: Draft, shown: Statement) -> None:
+    draft.keep("statement", msgspec.to_builtins(shown))
+
+
+def kept_statement(draft: Draft) -> Statement | None:
+    """What the customer read before they accepted or objected."""
+    try:
+        return msgspec.convert(draft.values.get("statement"), Statement)
+    except msgspec.ValidationError:
+        return None
+
+
+@component
+def HandOverPage() -> ft.Control:
+    app = use_app()
+    ticket_id = ft.use_route_params().get("ticket", "")
+    ticket = app.ticket(ticket_id)
+    if ticket is None:
+        return gone(app, ticket_id)
+    if ticket.status is not Status.WORK_DONE:
+        return handed_back(app, ticket)
+    return HandOver(app, ticket)
+
+
+@component
+def HandOver(app: AppState, ticket: Ticket) -> ft.Control:
+    words = app.words
+    draft = use_draft(app, draft_key(ticket.id))
+    rating, set_rating = ft.use_state(draft.number("rating"))
+    fault, set_fault = ft.use_state("")
+    here = f"/tickets/{ticket.id}/hand-over"
+
+    def rate(chosen: int) -> None:
+        draft.keep("rating", chosen)
+        set_rating(chosen)
+        set_fault("")
+
+    def accept() -> None:
+        if not rating:
+            set_fault("rating")
+        elif not draft.text("signer", ticket.customer.name).strip():
+            set_fault("signer")
+        else:
+            keep_statement(draft, statement_of(app, ticket))
+            app.go(f"{here}/signature")
+
+    def object_() -> None:
+        keep_statement(draft, statement_of(app, ticket))
+        app.go(f"{here}/objection")
+
+    shown = shown_photos(ticket)
+    body: list[ft.Control] = [
+        text.display(words("hand-over.title", name=ticket.customer.name)),
+        text.large_body(words("hand-over.please-read"), color=theme.QUIET),
+        identified("statement", ft.Column([*_shown(statement_parts(app, ticket))], spacing=16)),
+    ]
+    if shown:
+        body.append(ft.Row(photos.strip(shown, app.photo, words, size=104), wrap=True, spacing=8, run_spacing=8))
+    body += [
+        ft.Divider(height=1, color=theme.LINE),
+        text.title(words("hand-over.rate"), align=ft.TextAlign.CENTER),
+        stars(app, words, rating, rate),
+    ]
+    if fault == "rating":
+        body.append(_missing(words("hand-over.rating-missing")))
+    body += [
+        fields.typed(
+            app,
+            "comment",
+            label=words("hand-over.comment"),
+            hint=words("hand-over.comment-hint"),
+            value=draft.text("comment"),
+            on_typed=lambda value: draft.keep("comment", value),
+            lines=2,
+            limit=_COMMENT_LIMIT,
+            size=_LARGER,
+        ),
+        fields.typed(
+            app,
+            "signer",
+            label=words("hand-over.signer"),
+            value=draft.text("signer", ticket.customer.name),
+            on_typed=lambda value: draft.keep("signer", value),
+            error=words("form.required") if fault == "signer" else "",
+            size=_LARGER,
+        ),
+        ft.Row(
+            [
+                buttons.quiet(
+                    "hand-back", words("hand-over.back"), app.going(f"/tickets/{ticket.id}"), color=theme.QUIET
+                )
+            ],
+            alignment=ft.MainAxisAlignment.CENTER,
+        ),
+    ]
+    foot = [
+        NoticeBar(app),
+        ft.Row(
+            [
+                buttons.secondary("object", words("hand-over.object"), app.doing(object_), color=theme.ATTENTION),
+                buttons.primary("accept", words("hand-over.accept"), app.doing(accept), expand=True),
+            ],
+            spacing=12,
+        ),
+    ]
+    if fault:
+        foot.insert(0, _missing(words("hand-over.rating-missing" if fault == "rating" else "hand-over.signer-missing")))
+    return paper_view(here, "hand-over", body, foot)
+
+
+def _missing(words: str) -> ft.Control:
+    return ft.Row(
+        [ft.Icon(ft.Icons.ERROR_OUTLINE, size=20, color=theme.ATTENTION), text.note(words, color=theme.ATTENTION)],
+        alignment=ft.MainAxisAlignment.CENTER,
+        spacing=6,
+    )
+
+
+def _shown(parts: Sequence[Section]) -> list[ft.Control]:
+    return [ft.Column([text.note(part.heading, strong=True), text.large_body(part.words)], spacing=0) for part in parts]
+
+
+@component
+def ObjectionPage() -> ft.Control:
+    """What the customer does not accept, in their words, with a photo if they wish."""
+    app = use_app()
+    ticket_id = ft.use_route_params().get("ticket", "")
+    ticket = app.ticket(ticket_id)
+    if ticket is None:
+        return gone(app, ticket_id)
+    if ticket.status is not Status.WORK_DONE:
+        return handed_back(app, ticket)
+    return ObjectionForm(app, ticket)
+
+
+@component
+def ObjectionForm(app: AppState, ticket: Ticket) -> ft.Control:
+    words = app.words
+    key, hand_over_key = form_key("objection", ticket.id), draft_key(ticket.id)
+    draft = use_draft(app, key)
+    read = use_draft(app, hand_over_key)
+    error, set_error = ft.use_state("")
+    here = f"/tickets/{ticket.id}/hand-over"
+    named = {sha256 for objection in ticket.objections for sha256 in objection.photos}
+    taken = [photo for photo in ticket.photos if photo.slot is PhotoSlot.OBJECTION and photo.sha256 not in named]
+
+    def submit() -> None:
+        said = draft.text("words").strip()
+        shown = kept_statement(read) or statement_of(app, ticket)
+        if not said:
+            set_error(words("objection.required"))
+        elif app.perform(
+            lambda: app.phone.actions.raise_objection(
+                ticket.id,
+                shown,
+                said,
+                [photo.sha256 for photo in taken],
+                clear_drafts=[key, hand_over_key],
+            )
+        ):
+            app.go(f"/tickets/{ticket.id}/handed-back")
+
+    body = [
+        text.display(words("objection.title")),
+        text.large_body(words("objection.how"), color=theme.QUIET),
+        fields.typed(
+            app,
+            "objection-words",
+            label=words("objection.words"),
+            hint=words("objection.hint"),
+            value=draft.text("words"),
+            on_typed=lambda value: draft.keep("words", value),
+            error=error,
+            lines=4,
+            limit=4000,
+            size=_LARGER,
+        ),
+        photos.slot(
+            "objection-photo",
+            words("objection.photos"),
+            taken,
+            app.photo,
+            words,
+            app.going(f"/tickets/{ticket.id}/camera/{PhotoSlot.OBJECTION.value}"),
+        ),
+    ]
+    foot = [
+        NoticeBar(app),
+        buttons.primary("objection-submit", words("objection.submit"), app.doing(submit)),
+        buttons.quiet("objection-back", words("objection.back"), app.going(here), color=theme.QUIET),
+    ]
+    return paper_view(f"{here}/objection", "objection", body, foot)
+
+
+@component
+def HandedBackPage() -> ft.Control:
+    app = use_app()
+    ticket_id = ft.use_route_params().get("ticket", "")
+    ticket = app.ticket(ticket_id)
+    return gone(app, ticket_id) if ticket is None else handed_back(app, ticket)
+
+
+def handed_back(app: AppState, ticket: Ticket) -> ft.View:
+    """Thanks to the customer, and the way back to the technician."""
+    words = app.words
+    objected = ticket.status is Status.OBJECTED
+    line = saved_line(app, ticket.id)
+    body: list[ft.Control] = [
+        ft.Container(height=56),
+        ft.Icon(
+            ft.Icons.FEEDBACK_OUTLINED if objected else ft.Icons.VERIFIED_OUTLINED,
+            size=72,
+            color=theme.SAVED if objected else theme.RECEIVED,
+        ),
+        text.title(words("handed-back.objected" if objected else "handed-back.signed"), align=ft.TextAlign.CENTER),
+        ft.Container(
+            text.body(
+                words("handed-back.objected-next" if objected else "handed-back.signed-next"),
+                color=theme.QUIET,
+                align=ft.TextAlign.CENTER,
+            ),
+            alignment=ft.Alignment.CENTER,
+        ),
+    ]
+    foot: list[ft.Control] = [
+        *([line] if line is not None else []),
+        buttons.primary("back-to-ticket", words("handed-back.technician"), app.going(f"/tickets/{ticket.id}")),
+    ]
+    return paper_view(f"/tickets/{ticket.id}/handed-back", "handed-back", body, foot)

@@ -1,0 +1,196 @@
+"""What is saved on this phone and what the office has received, kept apart, item by item."""
+
+import flet as ft
+
+from field_app import theme
+from field_app.components import badges, buttons, text
+from field_app.components.boundary import component, memo
+from field_app.components.frame import card, heading, page_view
+from field_app.components.identifiers import identified
+from field_app.state.app import AppState
+from field_app.state.current import use_app
+from field_app.state.rejections import sentence
+from field_app.store import EntryState, JournalEntry, PhotoState
+from field_app.words import Words
+
+_SHOWN = 100
+_MEGABYTE = 1_000_000
+
+
+@component
+def SyncPage() -> ft.Control:
+    app = use_app()
+    words, store, status = app.words, app.phone.store, app.phone.engine.status
+
+    async def sync_now() -> None:
+        app.phone.engine.wake()
+
+    entries = store.journal(limit=_SHOWN)
+    refused = store.refused_unread()
+    unread = {entry.id for entry in refused}
+    waiting = [entry for entry in entries if entry.state is EntryState.WAITING]
+    answered = [entry for entry in entries if entry.state is not EntryState.WAITING and entry.id not in unread]
+    photos = store.photos_waiting()
+    body: list[ft.Control] = [*_standing(app), _counts(app, entries)]
+    if refused:
+        body.append(heading(words("sync.refused")))
+        body += [_refused(app, entry) for entry in refused]
+    if photos:
+        body.append(heading(words.count("sync.photos", len(photos))))
+        body.append(card(*(_photo(app, state) for state in photos), spacing=12))
+    if waiting:
+        body.append(heading(words.count("sync.waiting", len(waiting))))
+        body.append(_list(app, waiting))
+    if answered:
+        body.append(heading(words("sync.answered")))
+        body.append(_list(app, answered))
+    if not entries:
+        body.append(card(text.note(words("sync.nothing"))))
+    return page_view(
+        app,
+        "sync",
+        route="/sync",
+        title=words("sync.title"),
+        body=body,
+        place="sync",
+        actions=[
+            ft.ProgressRing(width=20, height=20, stroke_width=2, color=theme.PRIMARY)
+            if status.syncing
+            else buttons.round_icon("sync-now", ft.Icons.SYNC, words("today.sync-now"), app.doing(sync_now))
+        ],
+    )
+
+
+def _standing(app: AppState) -> list[ft.Control]:
+    """A sentence on how things stand, where it is not simply that all is well."""
+    words, status = app.words, app.phone.engine.status
+    if status.signed_out:
+        icon, role, name = ft.Icons.NO_ACCOUNTS_OUTLINED, theme.ATTENTION, "signed-out"
+    elif status.upgrade_required:
+        icon, role, name = ft.Icons.SYSTEM_UPDATE_ALT, theme.ATTENTION, "upgrade"
+    elif status.reachable is False:
+        icon, role, name = ft.Icons.CLOUD_OFF_OUTLINED, theme.INFORMATION, "offline"
+    else:
+        return []
+    controls: list[ft.Control] = [
+        ft.Row(
+            [ft.Icon(icon, color=role), text.strong(words(f"sync.{name}-title"), expand=True)],
+            spacing=10,
+        ),
+        text.note(words(f"sync.{name}"), color=theme.INK),
+    ]
+    if status.signed_out:
+        controls.append(
+            buttons.secondary("enrol-again", words("sync.enrol-again"), app.going("/enrol"), icon=ft.Icons.KEY)
+        )
+    return [identified(f"standing-{name}", card(*controls))]
+
+
+def _counts(app: AppState, entries: list[JournalEntry]) -> ft.Control:
+    """The two words that are never mixed up, with the number up to which each holds."""
+    words, status = app.words, app.phone.engine.status
+    identity = app.phone.store.identity()
+    mine = [entry for entry in entries if identity is None or entry.device == identity.device]
+    last = mine[0].sequence if mine else 0
+    when = words.moment(status.last_round_at, app.today()) if status.last_round_at else words("sync.never")
+    rows: list[ft.Control] = [
+        _line(
+            "saved-through",
+            ft.Icons.SAVE_OUTLINED,
+            words("sync.saved"),
+            words("sync.through", number=last) if last else words("sync.none"),
+            theme.SAVED,
+        ),
+        _line(
+            "received-through",
+            ft.Icons.CLOUD_DONE_OUTLINED,
+            words("sync.received"),
+            words("sync.through", number=min(status.received_through, last)) if last else words("sync.none"),
+            theme.RECEIVED,
+        ),
+        ft.Divider(height=1, color=theme.LINE),
+        identified("last-round", text.note(words("sync.last-round", when=when))),
+    ]
+    return card(*rows, spacing=10)
+
+
+def _line(identifier: str, icon: ft.IconData, label: str, value: str, role: ft.Colors) -> ft.Control:
+    return identified(
+        identifier,
+        ft.Row(
+            [
+                ft.Icon(icon, color=role),
+                text.strong(label, expand=True),
+                text.strong(value, color=role),
+            ],
+            spacing=10,
+        ),
+    )
+
+
+def _list(app: AppState, entries: list[JournalEntry]) -> ft.Control:
+    today = app.today()
+    return card(
+        *(EntryRow(entry, app.words, app.words.moment(entry.recorded_at, today), key=entry.id) for entry in entries),
+        spacing=14,
+    )
+
+
+@memo
+def EntryRow(entry: JournalEntry, words: Words, when: str, key: str = "") -> ft.Control:
+    lines: list[ft.Control] = [
+        ft.Row(
+            [
+                text.body(_kind(entry, words), expand=True, lines=1),
+                badges.entry_badge(entry.state, words),
+            ]
+        ),
+        text.small(words("sync.entry", number=entry.sequence, ticket=entry.ticket_number, when=when)),
+    ]
+    if entry.state is EntryState.REFUSED:
+        lines.append(text.note(sentence(entry.rejection, words), color=theme.INK))
+    elif entry.state in {EntryState.LATE, EntryState.PROPOSAL}:
+        lines.append(text.note(words(f"entry.{entry.state.value}-meaning")))
+    return identified(f"entry-{entry.sequence}", ft.Column(lines, spacing=0))
+
+
+def _kind(entry: JournalEntry, words: Words) -> str:
+    key = f"operation.{entry.kind}"
+    return words.shared(key) if words.knows_shared(key) else entry.kind
+
+
+def _refused(app: AppState, entry: JournalEntry) -> ft.Control:
+    words = app.words
+    return card(
+        EntryRow(entry, words, words.moment(entry.recorded_at, app.today()), key=entry.id),
+        text.note(words("sync.refused-kept")),
+        buttons.secondary(
+            f"mark-read-{entry.sequence}",
+            words("sync.mark-read"),
+            app.doing(lambda: app.phone.store.mark_read(entry.id)),
+            icon=ft.Icons.DONE,
+        ),
+    )
+
+
+def _photo(app: AppState, state: PhotoState) -> ft.Control:
+    words, upload = app.words, app.phone.engine.status.upload
+    offset = state.offset
+    if upload is not None and upload.sha256 == state.sha256:
+        offset = max(offset, upload.sent_bytes)
+    size = f"{state.size_bytes / _MEGABYTE:.1f} MB"
+    percent = 100 * offset // state.size_bytes
+    return ft.Column(
+        [
+            ft.Row(
+                [
+                    text.body(words("sync.photo", ticket=state.ticket_number), expand=True, lines=1),
+                    text.note(words("sync.photo-progress", percent=percent, size=size)),
+                ]
+            ),
+            ft.ProgressBar(
+                value=offset / state.size_bytes, color=theme.SAVED, bgcolor=theme.LINE, bar_height=4, border_radius=2
+            ),
+        ],
+        spacing=4,
+    )

@@ -1,0 +1,124 @@
+"""Today's visits by time, the next one larger; then the days to come; what is past stays folded."""
+
+from typing import Any
+
+import flet as ft
+
+from field_app import theme
+from field_app.components import buttons, text
+from field_app.components.boundary import component
+from field_app.components.frame import card, heading, page_view
+from field_app.components.identifiers import identified
+from field_app.components.ticket_card import TicketCard
+from field_app.state.app import AppState
+from field_app.state.current import use_app
+from field_app.state.day import Visits, visits
+from shared_schema.ticket import Ticket
+
+_A_PAGE = 50
+"""Cards of coming and past visits shown at once; more on request."""
+
+_PULL = 70.0
+"""How far the list must be pulled past its top to sync."""
+
+
+def _empty(app: AppState, day: Visits) -> ft.Control:
+    words, today = app.words, app.today()
+    if day.coming:
+        first, tickets = day.coming[0]
+        assignment = tickets[0].assignment
+        assert assignment is not None, tickets[0].id
+        sentence = words("today.empty-next", day=words.near_day(first, today), window=words.window(assignment.window))
+    elif app.phone.engine.status.last_round_at is None:
+        sentence = words("today.empty-never-synced")
+    else:
+        sentence = words("today.empty")
+    return identified(
+        "empty-day",
+        card(
+            ft.Icon(ft.Icons.EVENT_AVAILABLE_OUTLINED, size=40, color=theme.QUIET),
+            text.strong(words("today.empty-title")),
+            text.note(sentence),
+        ),
+    )
+
+
+@component
+def Today() -> ft.Control:
+    app = use_app()
+    words, today = app.words, app.today()
+    past_open, set_past_open = ft.use_state(False)
+    pages, set_pages = ft.use_state(1)
+    pulled = ft.use_ref(0.0)
+    opens = ft.use_ref(dict)
+    day = visits(app.tickets(), app.now())
+
+    def opening(ticket: Ticket) -> Any:
+        # The same function for the same ticket each time, so that its memoized card stays as it is.
+        handlers = opens.current
+        assert handlers is not None
+        return handlers.setdefault(ticket.id, app.going(f"/tickets/{ticket.id}"))
+
+    def show(ticket: Ticket) -> ft.Control:
+        is_next = day.next is not None and ticket.id == day.next.id
+        return TicketCard(ticket, words, today, opening(ticket), is_next, key=ticket.id)
+
+    async def sync() -> None:
+        app.phone.engine.wake()
+
+    def scrolled(event: Any) -> None:
+        if event.event_type == ft.ScrollType.OVERSCROLL and (event.overscroll or 0) < 0:
+            pulled.current = (pulled.current or 0.0) - event.overscroll
+        elif event.event_type == ft.ScrollType.END:
+            if (pulled.current or 0.0) > _PULL:
+                app.phone.engine.wake()
+            pulled.current = 0.0
+
+    body: list[ft.Control] = [
+        ft.Row(
+            [
+                text.title(words.day(today), expand=True),
+                text.note(words.count("today.count", len(day.today))) if day.today else ft.Container(),
+            ]
+        )
+    ]
+    if day.today:
+        body += [show(ticket) for ticket in day.today]
+    else:
+        body.append(_empty(app, day))
+    left = _A_PAGE * pages
+    for date, tickets in day.coming:
+        if left <= 0:
+            break
+        body.append(heading(words.near_day(date, today)))
+        body += [show(ticket) for ticket in tickets[:left]]
+        left -= len(tickets)
+    if left < 0:
+        body.append(buttons.quiet("more", words("today.more"), app.doing(lambda: set_pages(pages + 1))))
+    if day.past:
+        body.append(
+            buttons.quiet(
+                "past-toggle",
+                words.count("today.past", len(day.past)),
+                app.doing(lambda: set_past_open(not past_open)),
+                icon=ft.Icons.EXPAND_LESS if past_open else ft.Icons.EXPAND_MORE,
+                color=theme.QUIET,
+            )
+        )
+        if past_open:
+            body += [show(ticket) for ticket in day.past[:_A_PAGE]]
+    status = app.phone.engine.status
+    return page_view(
+        app,
+        "today",
+        route="/",
+        title=words("today.title"),
+        body=body,
+        place="today",
+        on_scroll=app.handling(scrolled),
+        actions=[
+            ft.ProgressRing(width=20, height=20, stroke_width=2, color=theme.PRIMARY)
+            if status.syncing and status.last_round_at is None
+            else buttons.round_icon("sync-now", ft.Icons.SYNC, words("today.sync-now"), app.doing(sync))
+        ],
+    )

@@ -1,0 +1,50 @@
+"""The technician's tickets sorted into what is next, today, coming and past."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from operator import itemgetter
+
+from msgspec import Struct
+
+from shared_schema.lifecycle import OVER, Status
+from shared_schema.ticket import Ticket
+
+FINISHED = OVER | {Status.SIGNED_OFF, Status.SOLVED_REMOTELY}
+"""Statuses in which nothing is left for the technician to do."""
+
+UNDER_WAY = frozenset({Status.TRAVELLING, Status.ARRIVED, Status.WORKING, Status.WORK_DONE, Status.OBJECTED})
+
+
+class Visits(Struct, frozen=True):
+    next: Ticket | None
+    """The visit under way, or else the first one not finished; it is also in `today` or in `coming`."""
+    today: tuple[Ticket, ...]
+    """Today's, and earlier ones that are not finished, by time."""
+    coming: tuple[tuple[date, tuple[Ticket, ...]], ...]
+    past: tuple[Ticket, ...]
+    """Finished ones, the newest first."""
+
+
+def window_start(ticket: Ticket) -> datetime:
+    assert ticket.assignment is not None, ticket.id
+    return ticket.assignment.window.start
+
+
+def visits(tickets: Iterable[Ticket], now: datetime) -> Visits:
+    today_is = now.astimezone().date()
+    today: list[Ticket] = []
+    coming: dict[date, list[Ticket]] = {}
+    past: list[Ticket] = []
+    visited = [(window_start(ticket), ticket.number, ticket) for ticket in tickets if ticket.assignment is not None]
+    for start, _, ticket in sorted(visited, key=itemgetter(0, 1)):
+        day = start.astimezone().date()
+        if ticket.status in FINISHED:
+            past.append(ticket)
+        elif day <= today_is:
+            today.append(ticket)
+        else:
+            coming.setdefault(day, []).append(ticket)
+    days = tuple((day, tuple(of_day)) for day, of_day in coming.items())
+    waiting_last = sorted(today, key=lambda ticket: ticket.status not in UNDER_WAY)
+    first_coming = days[0][1][0] if days else None
+    return Visits(waiting_last[0] if today else first_coming, tuple(today), days, tuple(reversed(past)))
