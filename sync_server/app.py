@@ -17,7 +17,7 @@ from litestar import Litestar, MediaType, Response, get
 from litestar.datastructures import State
 from litestar.di import Provide
 
-from sync_server.accounts import Accounts, access_ticket, office_session
+from sync_server.accounts import Accounts, access_ticket
 from sync_server.clock import Clock
 from sync_server.problems import exception_handlers
 from sync_server.services.desk import Desk
@@ -78,7 +78,7 @@ def create_app(settings: Settings, storage: Storage, clock: Clock) -> Litestar:
     dependencies: dict[str, Provide] = {name: Provide(_always(value), use_cache=True) for name, value in given.items()}
     return Litestar(
         handlers,
-        dependencies=dependencies | {"session": Provide(office_session)},
+        dependencies=dependencies,
         exception_handlers=exception_handlers,
         lifespan=[running],
         state=State({"live": live}),

@@ -1,9 +1,10 @@
 """What the time is: an argument everywhere, so that tests say what day it is."""
 
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Clock(Protocol):
     def now(self) -> datetime:
         """Aware, in UTC."""
