@@ -1,0 +1,184 @@
+"""Bytes from outside: whatever they are, the answer is a value."""
+
+import hashlib
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared_schema import operations as op
+from shared_schema import wire
+from shared_schema.apply import Filing
+from shared_schema.identifiers import uuid7
+from shared_schema.operations import Envelope
+from shared_schema.rejections import MalformedOperation, UnknownOperation
+from shared_schema.sync_protocol import (
+    OPERATION_BYTES,
+    OPERATIONS_PER_ROUND,
+    EnrolReply,
+    EnrolRequest,
+    RoundReply,
+    RoundRequest,
+    Verdict,
+    holding,
+)
+from shared_schema.ticket import Ticket
+from shared_schema.wire import Unreadable, UnreadableOperation
+from tests.shared_schema.samples import CHEN, EVERY_OPERATION, LIN, enveloped
+
+FORMS = (RoundRequest, RoundReply, EnrolRequest, EnrolReply, Verdict, Ticket, Envelope)
+NOTE = enveloped(op.AddNote("换了整流器"), CHEN)
+GOOD = wire.encode(NOTE)
+
+HOSTILE = {
+    "nothing": b"",
+    "one byte": b"{",
+    "nested past every limit": b"[" * 200_000,
+    "nested objects": b'{"operation":' * 50_000,
+    "a number of 400 digits": GOOD.replace(b'"sequence":900', b'"sequence":' + b"9" * 400),
+    "a number past 64 bits": GOOD.replace(b'"sequence":900', b'"sequence":18446744073709551616'),
+    "a fraction": GOOD.replace(b'"sequence":900', b'"sequence":1.5'),
+    "not a number": GOOD.replace(b'"sequence":900', b'"sequence":NaN'),
+    "bad UTF-8": GOOD.replace("整".encode(), b"\xff\xfe"),
+    "half a surrogate": GOOD.replace("整".encode(), b"\\ud800"),
+    "a NUL": GOOD.replace("整".encode(), b"\\u0000"),
+    "the year 10000": GOOD.replace(b"2026-", b"10000-"),
+    "the 30th of February": GOOD.replace(b"2026-03-02", b"2026-02-30"),
+    "a time zone of 99 hours": GOOD.replace(b"Z", b"+99:00"),
+    "cut in the middle": GOOD[: len(GOOD) // 2],
+    "something after it": GOOD + b"{}",
+    "a byte order mark": b"\xef\xbb\xbf" + GOOD,
+    "UTF-16": GOOD.decode().encode("utf-16"),
+    "an array": b"[" + GOOD + b"]",
+    "null": b"null",
+    "a string": b'"hello"',
+    "the same key twice": GOOD[:-1] + b',"sequence":901}',
+    "a very long note": wire.encode(enveloped(op.AddNote("长" * 4001), CHEN)),
+    "a very long operation": GOOD[:-1] + b" " * OPERATION_BYTES + b"}",
+}
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_bytes_are_answered_and_never_raise(data: bytes) -> None:
+    for form in FORMS:
+        wire.decode(data, form)
+    wire.decode_envelope(data)
+    wire.decode_verdict(data)
+    wire.decode_change(data)
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=300)
+def test_any_bytes_at_all_are_answered(data: bytes) -> None:
+    test_hostile_bytes_are_answered_and_never_raise(data)
+
+
+@given(st.sampled_from(EVERY_OPERATION), st.data())
+@settings(max_examples=400)
+def test_a_good_operation_with_a_wound_is_answered(operation: op.Operation, data: st.DataObject) -> None:
+    """One byte changed, a piece cut out or doubled: read, or refused; never an exception, never a wrong sequence."""
+    good = wire.encode(enveloped(operation, LIN))
+    start = data.draw(st.integers(0, len(good) - 1))
+    end = data.draw(st.integers(start, min(len(good), start + 40)))
+    put = data.draw(st.one_of(st.binary(max_size=3), st.just(good[start:end] * 2), st.just(b"")))
+    read = wire.decode_envelope(good[:start] + put + good[end:])
+    assert isinstance(read, Envelope | UnreadableOperation)
+    if isinstance(read, UnreadableOperation):
+        assert (read.id is None) == (read.sequence is None)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(sorted(json.loads(GOOD))), _json)
+@settings(max_examples=300)
+def test_a_field_of_any_other_form_is_answered(field: str, value: object) -> None:
+    damaged = {**json.loads(GOOD), field: value}
+    assert isinstance(wire.decode_envelope(json.dumps(damaged).encode()), Envelope | UnreadableOperation)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4000))
+def test_every_text_a_person_can_type_arrives_as_typed(text: str) -> None:
+    note = enveloped(op.AddNote(text), CHEN)
+    assert wire.decode_envelope(wire.encode(note)) == note
+
+
+def test_an_operation_from_a_newer_phone_is_refused_by_itself_and_can_be_answered() -> None:
+    """Its id and sequence are known, so the verdict finds its way and the queue behind it goes on."""
+    newer = GOOD.replace(b'"kind":"add_note"', b'"kind":"add_hologram"')
+    assert wire.decode_envelope(newer) == UnreadableOperation(NOTE.id, 900, UnknownOperation("add_hologram"))
+
+
+def test_a_field_this_version_does_not_know_is_refused_and_not_ignored() -> None:
+    """Ignoring it would lose what a person typed into it."""
+    newer = GOOD.replace(b'"kind":"add_note"', b'"kind":"add_note","colour":"red"')
+    assert wire.decode_envelope(newer) == UnreadableOperation(NOTE.id, 900, MalformedOperation("$.operation"))
+
+
+def test_what_is_wrong_is_said_with_its_place() -> None:
+    empty = GOOD.replace("换了整流器".encode(), b"")
+    assert wire.decode_envelope(empty) == UnreadableOperation(NOTE.id, 900, MalformedOperation("$.operation.text"))
+
+
+def test_an_operation_that_does_not_say_who_it_is_has_no_place() -> None:
+    nameless = GOOD.replace(NOTE.id.encode(), b"hello")
+    assert wire.decode_envelope(nameless) == UnreadableOperation(None, None, MalformedOperation("$.id"))
+
+
+def test_a_refusal_for_a_reason_yet_unknown_is_still_a_refusal() -> None:
+    """The phone is older than the office: it knows that the operation was refused, if not in which words to say why."""
+    verdict = wire.encode(Verdict(NOTE.id, 900, Filing.REFUSED, 4, UnknownOperation("x")))
+    newer = verdict.replace(b"unknown_operation", b"moon_in_the_way")
+    assert wire.decode_verdict(newer) == Verdict(NOTE.id, 900, Filing.REFUSED, 4, None)
+
+
+def test_an_acceptance_in_an_unknown_way_is_not_taken_for_a_refusal() -> None:
+    newer = wire.encode(Verdict(NOTE.id, 900, Filing.APPLIED, 4)).replace(b'"applied"', b'"archived"')
+    assert isinstance(wire.decode_verdict(newer), Unreadable)
+
+
+def test_one_bad_operation_does_not_take_the_round_with_it() -> None:
+    """Operations stay undecoded inside the request: the neighbours of a broken one are read."""
+    request = b'{"protocol":1,"device":"phone-1","cursor":0,"ops":[%b,{"kind":[[[]]]},%b]}' % (GOOD, GOOD)
+    read = wire.decode(request, RoundRequest)
+    assert isinstance(read, RoundRequest)
+    assert [isinstance(wire.decode_envelope(raw), Envelope) for raw in read.ops] == [True, False, True]
+
+
+def test_a_round_has_a_largest_size() -> None:
+    ops = b",".join([b"{}"] * (OPERATIONS_PER_ROUND + 1))
+    request = b'{"protocol":1,"device":"phone-1","cursor":0,"ops":[%b]}' % ops
+    assert isinstance(wire.decode(request, RoundRequest), Unreadable)
+
+
+def test_the_hash_is_over_the_bytes_as_they_came() -> None:
+    """White space included: the office never writes an operation anew before hashing it."""
+    spaced = GOOD.replace(b",", b", ")
+    assert wire.decode_envelope(spaced) == NOTE
+    assert wire.hash_of(spaced) == hashlib.sha256(spaced).hexdigest() != wire.hash_of(GOOD)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 99).map(str), st.integers(0, 2**53)), unique_by=lambda pair: pair[0]), st.data()
+)
+def test_a_scope_has_one_digest_in_whatever_order_it_is_read(
+    versions: list[tuple[str, int]], data: st.DataObject
+) -> None:
+    assert holding(versions) == holding(data.draw(st.permutations(versions)))
+    if versions:
+        ticket, version = versions[0]
+        assert holding(versions) != holding([(ticket, version + 1), *versions[1:]])
+
+
+@given(st.integers(0, 2**48 - 1), st.binary(min_size=10, max_size=10))
+def test_identifiers_sort_by_the_time_they_were_made(time_ms: int, random_bytes: bytes) -> None:
+    """RFC 9562, section 5.7: 48 bits of milliseconds, version 7, variant 10."""
+    made = uuid7(time_ms, random_bytes)
+    assert int(made.replace("-", "")[:12], 16) == time_ms
+    assert made[14] == "7"
+    assert made[19] in "89ab"
