@@ -1,0 +1,39 @@
+"""The office behind a real uvicorn on a real socket, for clients that a test client cannot play."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from litestar import Litestar
+
+_PATIENCE_SECONDS = 10.0
+
+
+@contextlib.contextmanager
+def served(app: Litestar) -> Iterator[str]:
+    """The address of `app`, served from a thread until the block ends."""
+    listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+    server = uvicorn.Server(
+        uvicorn.Config(app, http="httptools", ws="none", lifespan="on", log_config=None, timeout_graceful_shutdown=1)
+    )
+    thread = threading.Thread(target=server.run, args=([listening],), name="served")
+    thread.start()
+    try:
+        until(lambda: server.started)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(_PATIENCE_SECONDS)
+        listening.close()
+        assert not thread.is_alive()
+
+
+def until(happened: Callable[[], bool], seconds: float = _PATIENCE_SECONDS) -> None:
+    """Wait for something that another thread or process brings about."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)

@@ -1,0 +1,524 @@
+"""Photos by tus 1.0: cut anywhere, resumed anywhere, whole or not at all, and nobody else's.
+
+The office runs behind a real uvicorn; one judge is tuspy, which we did not write, the others speak HTTP by hand.
+"""
+
+import asyncio
+import base64
+import hashlib
+import io
+import random
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from PIL import Image
+from tusclient import client as tus
+
+from sync_server.app import create_app
+from sync_server.clock import milliseconds
+from sync_server.services import photo_files
+from sync_server.settings import Settings
+from sync_server.storage import Storage
+from sync_server.sync import uploads
+from tests.sync_server.office import CHEN, WANG, Office, Phone, StandingClock
+from tests.sync_server.serving import served, until
+
+LIMIT = 25_000_000
+BYTES = {"Content-Type": "application/offset+octet-stream"}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data=tmp_path / "data", photo_bytes=LIMIT)
+
+
+@pytest.fixture
+def address(settings: Settings, storage: Storage, clock: StandingClock) -> Iterator[str]:
+    with served(create_app(settings, storage, clock)) as address:
+        yield address
+
+
+@pytest.fixture
+def phone(address: str, storage: Storage, clock: StandingClock) -> "Sender":
+    return Sender(address, Office(storage, clock, None).phone(CHEN), storage)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def other_phone(phone: "Sender", storage: Storage, clock: StandingClock) -> "Sender":
+    return Sender(phone.address, Office(storage, clock, None).phone(WANG), storage)  # type: ignore[arg-type]
+
+
+def a_picture(size: int = 64, seed: int = 1) -> bytes:
+    """A JPEG of noise, so that it does not compress away; about one byte a pixel."""
+    pixels = random.Random(seed).randbytes(size * size * 3)
+    file = io.BytesIO()
+    Image.frombytes("RGB", (size, size), pixels).save(file, "JPEG", quality=95)
+    return file.getvalue()
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+class Sender:
+    """A phone as far as uploads go."""
+
+    def __init__(self, address: str, phone: Phone, storage: Storage) -> None:
+        self.address = address
+        self.url = f"{address}/sync/v1/uploads"
+        self.device = phone.journal.device
+        self.headers = {"Authorization": f"Bearer {phone.token}", "Tus-Resumable": "1.0.0"}
+        self.http = httpx.Client(headers=self.headers, timeout=20)
+
+    def ask(self, size: int | str | None, digest: str, **headers: str) -> httpx.Response:
+        """Creation."""
+        more: dict[str, str] = {} if size is None else {"Upload-Length": str(size)}
+        more["Upload-Metadata"] = "sha256 " + base64.b64encode(digest.encode()).decode()
+        return self.http.post(self.url, headers=more | headers)
+
+    def begin(self, data: bytes) -> str:
+        """Address of a new upload."""
+        answer = self.ask(len(data), sha256(data))
+        assert answer.status_code == 201, answer.text
+        return self.address + answer.headers["Location"]
+
+    def send(self, upload: str, offset: int | str, data: Any, **headers: str) -> httpx.Response:
+        return self.http.patch(upload, headers=BYTES | {"Upload-Offset": str(offset)} | headers, content=data)
+
+    def offset(self, upload: str) -> int:
+        answer = self.http.head(upload)
+        assert answer.status_code == 200, (answer.status_code, answer.headers)
+        return int(answer.headers["Upload-Offset"])
+
+    def start_sending(self, upload: str, offset: int, announced: int, data: bytes) -> socket.socket:
+        """A request whose body stops after `data`."""
+        where = urlsplit(upload)
+        connection = socket.create_connection((where.hostname, where.port))
+        head = [f"PATCH {where.path} HTTP/1.1", "Host: office"]
+        head += [f"{name}: {value}" for name, value in (self.headers | BYTES).items()]
+        head += [f"Upload-Offset: {offset}", f"Content-Length: {announced}", "", ""]
+        connection.sendall("\r\n".join(head).encode() + data)
+        return connection
+
+
+def code(answer: httpx.Response) -> str:
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    return str(answer.json()["code"])
+
+
+def received(settings: Settings, data: bytes) -> bool:
+    path = settings.data / "photos" / sha256(data)[:2] / sha256(data)
+    return path.is_file() and path.read_bytes() == data
+
+
+# -- the ordinary way --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("with_checksums", [False, True])
+def test_a_client_we_did_not_write_delivers_a_photo(
+    phone: Sender, settings: Settings, tmp_path: Path, with_checksums: bool
+) -> None:
+    """tuspy, in pieces of 100 kB, with and without a checksum for each."""
+    data = a_picture(700)
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(data)
+    client = tus.TusClient(phone.url, headers=phone.headers)
+    metadata = {"sha256": sha256(data), "filename": "门厅 before.jpg"}
+    client.uploader(str(photo), chunk_size=100_000, metadata=metadata, upload_checksum=with_checksums).upload()
+    assert received(settings, data)
+
+
+def test_the_office_says_what_it_speaks(phone: Sender) -> None:
+    """OPTIONS needs no token: a client asks before it has anything to lose."""
+    answer = httpx.options(phone.url)
+    assert answer.status_code == 204
+    assert answer.headers["Tus-Version"] == "1.0.0"
+    assert answer.headers["Tus-Max-Size"] == str(LIMIT)
+    assert set(answer.headers["Tus-Extension"].split(",")) == {"creation", "checksum", "termination", "expiration"}
+    assert "sha1" in answer.headers["Tus-Checksum-Algorithm"]
+
+
+def test_every_answer_names_the_version(phone: Sender) -> None:
+    """The refusals too; the protocol demands it."""
+    data = a_picture()
+    upload = phone.begin(data)
+    for answer in (
+        phone.http.head(upload),
+        phone.send(upload, 5, b"x"),
+        phone.http.head(f"{phone.url}/{'0' * 32}"),
+        httpx.post(phone.url, headers={"Tus-Resumable": "1.0.0"}),
+    ):
+        assert answer.headers["Tus-Resumable"] == "1.0.0", answer
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_photo_the_office_has_is_not_sent_again(phone: Sender, other_phone: Sender, settings: Settings) -> None:
+    """Two technicians are sent the same picture by the same customer; or the last reply was lost."""
+    data = a_picture()
+    phone.send(phone.begin(data), 0, data)
+    for sender in (phone, other_phone):
+        answer = sender.ask(len(data), sha256(data))
+        assert (answer.status_code, answer.headers["Upload-Offset"]) == (201, str(len(data)))
+        assert sender.offset(phone.address + answer.headers["Location"]) == len(data)
+    assert received(settings, data)
+
+
+def test_asking_again_finds_the_upload_already_begun(phone: Sender) -> None:
+    """The reply to the creation was lost; the phone does not leave a trail of empty uploads behind."""
+    data = a_picture()
+    upload = phone.begin(data)
+    phone.send(upload, 0, data[:1000])
+    again = phone.ask(len(data), sha256(data))
+    assert phone.address + again.headers["Location"] == upload
+    assert again.headers["Upload-Offset"] == "1000"
+
+
+def test_a_proxy_that_allows_only_post_is_no_obstacle(phone: Sender, settings: Settings) -> None:
+    """X-HTTP-Method-Override, which the protocol demands of servers."""
+    data = a_picture()
+    upload = phone.begin(data)
+    headers = BYTES | {"Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"}
+    assert phone.http.post(upload, headers=headers, content=data).status_code == 204
+    assert received(settings, data)
+    assert code(phone.http.post(upload, headers={"X-HTTP-Method-Override": "PURGE"})) == "method-not-allowed"
+
+
+# -- cut, resumed, damaged ---------------------------------------------------------------------------------------------
+
+
+def test_a_connection_cut_in_the_middle_is_resumed_where_it_broke(phone: Sender, settings: Settings) -> None:
+    """The technician drives into a tunnel after half the photo."""
+    data = a_picture(700)
+    upload = phone.begin(data)
+    half = len(data) // 2
+    phone.start_sending(upload, 0, len(data), data[:half]).close()
+    until(lambda: phone.offset(upload) == half)
+    until(lambda: phone.send(upload, half, data[half:]).status_code == 204)
+    assert received(settings, data)
+
+
+def test_a_piece_cut_short_under_a_checksum_is_not_kept(phone: Sender, settings: Settings) -> None:
+    """Nothing tells whether half of a checksummed piece is right."""
+    data = a_picture(200)
+    upload = phone.begin(data)
+    phone.headers["Upload-Checksum"] = "sha1 " + base64.b64encode(hashlib.sha1(data).digest()).decode()
+    phone.start_sending(upload, 0, len(data), data[:5000]).close()
+    until(lambda: phone.send(upload, 0, data).status_code == 204)
+    assert received(settings, data)
+
+
+def test_a_piece_that_was_altered_on_the_way_is_refused(phone: Sender) -> None:
+    """Status 460 is the checksum extension's own."""
+    data = a_picture()
+    upload = phone.begin(data)
+    phone.send(upload, 0, data[:100])
+    wrong = "sha256 " + base64.b64encode(hashlib.sha256(b"something else").digest()).decode()
+    answer = phone.send(upload, 100, data[100:200], **{"Upload-Checksum": wrong})
+    assert (answer.status_code, code(answer)) == (460, "checksum-mismatch")
+    assert phone.offset(upload) == 100
+
+
+def test_a_whole_that_is_not_what_was_announced_starts_again(phone: Sender, settings: Settings) -> None:
+    """Every piece arrived, but the SHA-256 of the whole differs: nothing of it is taken for the photo."""
+    data = a_picture()
+    upload = phone.begin(data)
+    damaged = data[:50] + bytes([data[50] ^ 1]) + data[51:]
+    answer = phone.send(upload, 0, damaged)
+    assert (answer.status_code, code(answer)) == (460, "checksum-mismatch")
+    assert phone.offset(upload) == 0
+    assert not received(settings, data)
+    assert phone.send(upload, 0, data).status_code == 204
+    assert received(settings, data)
+
+
+def test_bytes_that_a_crash_left_behind_count(phone: Sender, settings: Settings) -> None:
+    """The server wrote and died before it answered: the file's length is the truth, and the phone goes on from it."""
+    data = a_picture()
+    upload = phone.begin(data)
+    phone.send(upload, 0, data[:1000])
+    with (settings.data / "uploads" / upload.rsplit("/", 1)[1]).open("ab") as file:
+        file.write(data[1000:1500])
+    assert phone.offset(upload) == 1500
+    assert phone.send(upload, 1500, data[1500:]).status_code == 204
+    assert received(settings, data)
+
+
+def test_an_upload_complete_at_the_crash_is_finished_when_asked_about(phone: Sender, settings: Settings) -> None:
+    """The last byte was written, the server died before the photo had its name; the phone only asks how far."""
+    data = a_picture()
+    upload = phone.begin(data)
+    (settings.data / "uploads" / upload.rsplit("/", 1)[1]).write_bytes(data)
+    assert phone.offset(upload) == len(data)
+    assert received(settings, data)
+
+
+def test_a_photo_named_before_the_crash_is_found(phone: Sender, settings: Settings) -> None:
+    """The photo got its name, the record of it did not."""
+    data = a_picture()
+    upload = phone.begin(data)
+    place = settings.data / "photos" / sha256(data)[:2]
+    place.mkdir()
+    (settings.data / "uploads" / upload.rsplit("/", 1)[1]).unlink()
+    (place / sha256(data)).write_bytes(data)
+    assert phone.offset(upload) == len(data)
+    assert phone.send(upload, len(data), b"").status_code == 204
+
+
+def test_an_upload_whose_damage_shows_only_when_asked_about_starts_again(phone: Sender, settings: Settings) -> None:
+    """After a crash the file has the right length and the wrong content."""
+    data = a_picture()
+    upload = phone.begin(data)
+    (settings.data / "uploads" / upload.rsplit("/", 1)[1]).write_bytes(bytes(len(data)))
+    assert phone.offset(upload) == 0
+    assert phone.send(upload, 0, data).status_code == 204
+    assert received(settings, data)
+
+
+# -- several at once ---------------------------------------------------------------------------------------------------
+
+
+def test_two_connections_do_not_write_the_same_upload(phone: Sender, settings: Settings) -> None:
+    """The first is still sending: the second is told to wait (423) and the first is not disturbed."""
+    data = a_picture(400)
+    upload = phone.begin(data)
+    first = phone.start_sending(upload, 0, len(data), data[:10_000])
+    stop = threading.Event()
+
+    def dribble() -> None:
+        at = 10_000
+        while not stop.wait(0.02):
+            first.sendall(data[at : at + 10])
+            at += 10
+        first.sendall(data[at:])
+
+    sending = threading.Thread(target=dribble)
+    sending.start()
+    try:
+        until(lambda: phone.offset(upload) == 0)
+        answer = phone.send(upload, 0, data)
+        assert (answer.status_code, code(answer)) == (423, "upload-locked")
+        assert int(answer.headers["Retry-After"]) > 0
+    finally:
+        stop.set()
+        sending.join()
+    until(lambda: received(settings, data))
+    first.close()
+
+
+def test_a_connection_fallen_silent_gives_way_to_the_phone_s_new_one(
+    phone: Sender, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The phone changed from Wi-Fi to 5G: the old connection will never say another word, nor that it is gone."""
+    monkeypatch.setattr(uploads, "_SILENT_SECONDS", 0.2)
+    data = a_picture(400)
+    upload = phone.begin(data)
+    silent = phone.start_sending(upload, 0, len(data), data[:10_000])
+    until(lambda: (settings.data / "uploads" / upload.rsplit("/", 1)[1]).exists())
+
+    def goes_on() -> bool:
+        offset = phone.offset(upload)
+        return phone.send(upload, offset, data[offset:]).status_code == 204
+
+    until(goes_on)
+    assert received(settings, data)
+    silent.close()
+
+
+def test_a_client_that_stalls_is_let_go(phone: Sender, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it had sent is kept."""
+    monkeypatch.setattr(uploads, "_STALLED_SECONDS", 0.2)
+    data = a_picture(400)
+    upload = phone.begin(data)
+    connection = phone.start_sending(upload, 0, len(data), data[:10_000])
+    connection.settimeout(10)
+    answer = connection.recv(10_000)
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"upload-offset: 10000" in answer.lower()
+    connection.close()
+    assert phone.offset(upload) == 10_000
+
+
+def test_stalled_clients_do_not_hold_up_others(phone: Sender, settings: Settings) -> None:
+    """A hundred phones lose the network in the middle of a photo; the hundred and first does not notice."""
+    pictures = [a_picture(16, seed) for seed in range(100)]
+    stalled = [phone.start_sending(phone.begin(data), 0, len(data), data[:100]) for data in pictures]
+    data = a_picture(400, seed=1000)
+    assert phone.send(phone.begin(data), 0, data).status_code == 204
+    assert received(settings, data)
+    for connection in stalled:
+        connection.close()
+
+
+# -- what is not a photo -----------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_no_picture_is_set_aside_and_not_lost(phone: Sender, settings: Settings) -> None:
+    """Told apart by its first bytes, whatever it calls itself; asking again gets the same answer at once."""
+    data = b"<html>" + b"not a photo" * 100
+    answer = phone.send(phone.begin(data), 0, data)
+    assert (answer.status_code, code(answer)) == (422, "not-a-picture")
+    assert (settings.data / "set-aside" / sha256(data)).read_bytes() == data
+    assert not received(settings, data)
+    assert code(phone.ask(len(data), sha256(data))) == "not-a-picture"
+
+
+def test_an_upload_of_nothing_is_no_picture(phone: Sender) -> None:
+    assert code(phone.ask(0, sha256(b""))) == "not-a-picture"
+
+
+def test_thirty_megabytes_are_refused_before_they_are_sent(phone: Sender) -> None:
+    """The phone learns it from the announcement, in its own language, and keeps the photo."""
+    answer = phone.ask(30_000_000, sha256(b"30 MB"), **{"Accept-Language": "en"})
+    assert (answer.status_code, code(answer)) == (413, "photo-too-large")
+    assert answer.json()["limit_mb"] == 25
+    assert "25 MB" in answer.json()["detail"]
+    assert answer.headers["Tus-Max-Size"] == str(LIMIT)
+
+
+@pytest.mark.parametrize("how", ["announced", "streamed"])
+def test_more_bytes_than_announced_are_not_taken(phone: Sender, how: str) -> None:
+    """With Content-Length nothing is read; with a streamed body the piece is taken back."""
+    data = a_picture()
+    upload = phone.begin(data)
+    body = data + b"more" if how == "announced" else iter([data[:100], data[100:] + b"more"])
+    answer = phone.send(upload, 0, body)
+    assert (answer.status_code, code(answer)) == (413, "upload-beyond-length")
+    assert phone.offset(upload) == 0
+
+
+# -- who ---------------------------------------------------------------------------------------------------------------
+
+
+def test_another_technician_s_upload_does_not_exist(phone: Sender, other_phone: Sender) -> None:
+    """Neither to look at, nor to write to, nor to delete."""
+    data = a_picture()
+    upload = phone.begin(data)
+    assert other_phone.http.head(upload).headers["Doorstep-Problem"] == "upload-unknown"
+    assert code(other_phone.send(upload, 0, data)) == "upload-unknown"
+    assert code(other_phone.http.delete(upload)) == "upload-unknown"
+    assert phone.offset(upload) == 0
+
+
+def test_without_a_token_there_is_nothing(phone: Sender, storage: Storage) -> None:
+    """No token, a wrong one, a revoked phone: each is told which."""
+    upload = phone.begin(a_picture())
+    for headers in (
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": "Basic " + phone.headers["Authorization"]},
+    ):
+        answer = httpx.post(phone.url, headers=headers | {"Tus-Resumable": "1.0.0", "Upload-Length": "5"})
+        assert (answer.status_code, code(answer)) == (401, "device-unknown")
+    storage.write_now(lambda writing: writing.people.revoke_device(phone.device, 1, "p-lin"))
+    until(lambda: phone.http.head(upload).headers.get("Doorstep-Problem") == "device-revoked")
+
+
+def test_one_person_cannot_fill_the_disk_with_beginnings(phone: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "UNFINISHED_MOST", 3)
+    for seed in range(3):
+        phone.begin(a_picture(seed=seed))
+    answer = phone.ask(1000, sha256(b"one too many"))
+    assert (answer.status_code, code(answer)) == (429, "too-many-uploads")
+
+
+def test_a_full_disk_is_said_before_the_photo_is_sent(phone: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photo_files, "_ROOM_TO_SPARE", 10**18)
+    answer = phone.ask(1000, sha256(b"no room"))
+    assert (answer.status_code, code(answer)) == (507, "office-storage-full")
+
+
+# -- the end of an upload ----------------------------------------------------------------------------------------------
+
+
+def test_an_unfinished_upload_can_be_ended_and_a_photo_cannot(phone: Sender, settings: Settings) -> None:
+    """Termination frees what nobody needs; what was received stays."""
+    data, unwanted = a_picture(), a_picture(seed=2)
+    upload = phone.begin(unwanted)
+    assert phone.http.delete(upload).status_code == 204
+    assert phone.http.head(upload).status_code == 404
+    done = phone.begin(data)
+    phone.send(done, 0, data)
+    assert code(phone.http.delete(done)) == "upload-finished"
+    assert received(settings, data)
+
+
+async def _discard(settings: Settings, storage: Storage, at_ms: int) -> None:
+    files = photo_files.PhotoFiles(settings.data, limit_bytes=LIMIT)
+    try:
+        await files.discard_expired(storage, at_ms)
+    finally:
+        files.close()
+
+
+def test_what_was_not_finished_within_a_week_is_forgotten_and_photos_never(
+    phone: Sender, settings: Settings, storage: Storage, clock: StandingClock
+) -> None:
+    """The answer says when; going on with it gives it another week; the phone still has the photo and begins anew."""
+    data, other = a_picture(), a_picture(seed=2)
+    phone.send(phone.begin(other), 0, other)
+    upload = phone.begin(data)
+    assert phone.http.head(upload).headers["Upload-Expires"] == "Mon, 09 Mar 2026 01:00:00 GMT"
+    clock.move(timedelta(days=5))
+    assert phone.send(upload, 0, data[:10]).headers["Upload-Expires"] == "Sat, 14 Mar 2026 01:00:00 GMT"
+    clock.move(timedelta(days=7))
+    assert phone.http.head(upload).headers["Doorstep-Problem"] == "upload-unknown"
+    asyncio.run(_discard(settings, storage, milliseconds(clock.now())))
+    assert list((settings.data / "uploads").iterdir()) == []
+    assert received(settings, other)
+    assert phone.send(phone.begin(data), 0, data).status_code == 204
+    assert received(settings, data)
+
+
+# -- hostile headers ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", ["-5", "abc", "1e6", "", None, "٣", "9" * 40, "5, 5"])
+def test_a_length_that_is_none_is_refused(phone: Sender, length: str | None) -> None:
+    answer = phone.ask(length, sha256(b"x")) if length != "٣" else phone.ask("%D9%A3", sha256(b"x"))
+    assert (answer.status_code, code(answer)) == (400, "upload-header-malformed")
+    assert answer.json()["header"] == "Upload-Length"
+
+
+@pytest.mark.parametrize(
+    "metadata", ["", "sha256", "sha256 ###", "sha256 YWJj", "sha256 /////w==", "a b,c d,sha256", "," * 2000]
+)
+def test_metadata_that_names_no_hash_is_refused(phone: Sender, metadata: str) -> None:
+    answer = phone.http.post(phone.url, headers={"Upload-Length": "5", "Upload-Metadata": metadata})
+    assert (answer.status_code, code(answer)) == (400, "upload-header-malformed")
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"Upload-Offset": "-1"}, "upload-header-malformed"),
+        ({"Upload-Offset": ""}, "upload-header-malformed"),
+        ({"Upload-Offset": "7"}, "upload-offset-wrong"),
+        ({"Content-Type": "image/jpeg"}, "upload-media-type"),
+        ({"Upload-Checksum": "crc32 AAAA"}, "checksum-unsupported"),
+        ({"Upload-Checksum": "sha1 ###"}, "upload-header-malformed"),
+        ({"Upload-Checksum": "sha1"}, "checksum-mismatch"),
+        ({"Tus-Resumable": "0.2.2"}, "tus-version-unsupported"),
+        ({"Tus-Resumable": ""}, "tus-version-unsupported"),
+    ],
+)
+def test_hostile_headers_are_refused_and_change_nothing(phone: Sender, headers: dict[str, str], expected: str) -> None:
+    data = a_picture()
+    upload = phone.begin(data)
+    answer = phone.http.patch(upload, headers=BYTES | {"Upload-Offset": "0"} | headers, content=b"abc")
+    assert code(answer) == expected
+    assert phone.offset(upload) == 0
+
+
+@pytest.mark.parametrize("name", ["x", "0" * 32, "..%2f..%2fdoorstep.db", "%00", "A" * 5000, "０" * 32])
+def test_names_that_no_upload_has(phone: Sender, name: str) -> None:
+    """A path never reaches the disk unless it is thirty-two hexadecimal digits of ours."""
+    assert phone.http.head(f"{phone.url}/{name}").status_code == 404
+    answer = phone.send(f"{phone.url}/{name}", 0, b"x")
+    assert answer.status_code in {404, 405}
