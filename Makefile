@@ -42,7 +42,7 @@ check: $(VENV)/.develops ## format, lint, types, import contracts, spelling
 
 .PHONY: app
 app: $(VENV)/.serves ## the phone's app in an ordinary process, its screen in the browser (development)
-	$(RUN) main.py
+	$(RUN) -m field_app
 
 .PHONY: publish
 publish: $(VENV)/.serves ## the phone's app, as the server hands it out, into .build/app
