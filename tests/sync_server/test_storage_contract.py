@@ -1,0 +1,384 @@
+"""What the services rely on, held by SQLite and by a real PostgreSQL alike."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from shared_schema.apply import Filing
+from shared_schema.credentials import Price
+from shared_schema.lifecycle import Kind, Severity, Status
+from shared_schema.operations import AddNote, AssignTicket, CancelTicket, ConfirmTicket, CreateTicket
+from shared_schema.ticket import Ticket, Window
+from sync_server.clock import milliseconds
+from sync_server.services.operations import arrived, receive
+from sync_server.storage import Reading, Storage, Writing
+from sync_server.storage.tickets import TicketFilter, TicketSort
+from tests.sync_server.conftest import MONDAY
+from tests.sync_server.office import (
+    CHEN,
+    LIN,
+    WANG,
+    Journal,
+    StandingClock,
+    a_customer,
+    a_product,
+    a_request,
+    decide,
+    hire,
+    new_id,
+)
+
+
+@pytest.fixture
+def storage(any_storage: Storage) -> Storage:
+    any_storage.write_now(hire)
+    return any_storage
+
+
+def receive_request(storage: Storage, request: CreateTicket) -> str:
+    ticket = new_id()
+    verdict = storage.write_now(lambda writing: decide(writing, LIN, ticket, request, MONDAY))
+    assert verdict.rejection is None, verdict
+    return ticket
+
+
+def assign(storage: Storage, ticket: str, technician: str = CHEN.id, replaces: str | None = None) -> None:
+    window = Window(MONDAY + timedelta(hours=5), MONDAY + timedelta(hours=7))
+
+    def work(writing: Writing) -> None:
+        if replaces is None:
+            decide(writing, LIN, ticket, ConfirmTicket(Severity.ORDINARY), MONDAY)
+        assert decide(writing, LIN, ticket, AssignTicket(technician, window, replaces), MONDAY).rejection is None
+
+    storage.write_now(work)
+
+
+def found(storage: Storage, **wanted: object) -> list[str]:
+    filter_ = TicketFilter(**wanted)  # type: ignore[arg-type]
+    return [ticket.number for ticket in storage.read_now(lambda reading: reading.tickets.find(filter_))]
+
+
+# -- transactions -----------------------------------------------------------------------------------------------------
+
+
+def test_a_write_that_fails_leaves_nothing_behind(storage: Storage) -> None:
+    def fail(writing: Writing) -> None:
+        writing.feed.take(5)
+        writing.prices.replace([Price("A", "上门费", "次", 5000)])
+        raise RuntimeError("the power went")
+
+    before = storage.read_now(lambda reading: reading.feed.latest())
+    with pytest.raises(RuntimeError, match="power"):
+        storage.write_now(fail)
+    assert storage.read_now(lambda reading: (reading.feed.latest(), reading.prices.all())) == (before, ())
+
+
+def test_of_writes_that_share_a_transaction_only_the_one_that_fails_fails(storage: Storage) -> None:
+    """Group commit: twenty writes arrive while the writer is busy, one of them is bad."""
+    busy = threading.Event()
+
+    def fail(writing: Writing) -> int:
+        writing.feed.take(1)
+        raise ValueError("bad")
+
+    async def all_at_once() -> list[int | BaseException]:
+        waiting = asyncio.ensure_future(storage.write(lambda _writing: busy.wait(5)))
+        await asyncio.sleep(0.05)
+        others = [storage.write(fail if place == 7 else lambda writing: writing.feed.take(1)) for place in range(20)]
+        together = asyncio.ensure_future(asyncio.gather(*others, return_exceptions=True))
+        await asyncio.sleep(0.05)
+        busy.set()
+        await waiting
+        return await together
+
+    outcomes = asyncio.run(all_at_once())
+    assert isinstance(outcomes[7], ValueError)
+    positions = [outcome for outcome in outcomes if isinstance(outcome, int)]
+    assert positions == list(range(positions[0], positions[0] + 19))
+
+
+def test_a_read_sees_one_moment_however_long_it_takes(storage: Storage) -> None:
+    def look_twice(reading: Reading) -> tuple[int, int]:
+        first = reading.feed.latest()
+        storage.write_now(lambda writing: writing.feed.take(1))
+        return first, reading.feed.latest()
+
+    first, second = storage.read_now(look_twice)
+    assert first == second
+
+
+def test_listeners_hear_of_the_feed_after_the_commit_and_only_then(storage: Storage) -> None:
+    heard: list[tuple[int, int]] = []
+    other = Storage(storage.address.render_as_string(hide_password=False))
+    storage.on_feed(lambda position: heard.append((position, other.read_now(lambda reading: reading.feed.latest()))))
+    storage.write_now(lambda writing: writing.feed.take(3))
+    storage.write_now(lambda writing: writing.feed.latest())
+    other.close()
+    assert len(heard) == 1
+    assert heard[0][0] == heard[0][1]
+
+
+# -- the feed under racing writers ------------------------------------------------------------------------------------
+
+
+def test_a_cursor_reader_misses_nothing_while_several_processes_write(open_database: Callable[[], Storage]) -> None:
+    """Positions of a database sequence become visible out of order, and a cursor reader loses rows. These must not."""
+    first = open_database()
+    first.write_now(hire)
+    storages = [first, open_database(), open_database()]
+    tickets = [receive_request(first, a_request(number=f"N{place}")) for place in range(6)]
+    for ticket in tickets:
+        assign(first, ticket)
+    start = first.read_now(lambda reading: reading.feed.latest())
+    clock = StandingClock(MONDAY)
+    faults: list[BaseException] = []
+    written: list[int] = []
+    until = time.monotonic() + 1.5
+
+    def write(place: int) -> None:
+        storage = storages[place % len(storages)]
+        journal = Journal(f"phone-{place}", CHEN, clock)
+        try:
+            while time.monotonic() < until:
+                brought = [
+                    arrived(journal.write(ticket, AddNote("写"))) for ticket in tickets[place % 3 : place % 3 + 3]
+                ]
+                storage.write_now(lambda writing: receive(writing, journal.device, CHEN, brought, 0))  # noqa: B023
+            written.append(len(journal.raw))
+        except BaseException as fault:
+            faults.append(fault)
+
+    seen: list[int] = []
+    versions: dict[str, int] = {}
+    reading = open_database()
+    writers = [threading.Thread(target=write, args=(place,)) for place in range(4)]
+    for writer in writers:
+        writer.start()
+    cursor = start
+    while True:
+        is_last_look = not any(writer.is_alive() for writer in writers)
+        entries = reading.read_now(lambda reading: reading.journal.after(cursor, 1000))  # noqa: B023
+        changes = reading.read_now(
+            lambda reading: reading.tickets.changes(CHEN.id, cursor, reading.feed.latest(), 1000)  # noqa: B023
+        )
+        versions |= {row.ticket: row.position for row in changes}
+        seen += [entry.position for entry in entries]
+        cursor = entries[-1].position if entries else cursor
+        if is_last_look and not entries:
+            break
+    assert faults == []
+    assert seen == list(range(start + 1, start + 1 + sum(written))), "gap-free, in order, and all of them"
+    final = first.read_now(lambda reading: reading.tickets.changes(CHEN.id, start, 10**12, 1000))
+    assert versions == {row.ticket: row.position for row in final}
+    assert sum(written) > 0
+
+
+def test_the_same_operation_through_two_processes_at_once_is_taken_once(open_database: Callable[[], Storage]) -> None:
+    """A phone gives up waiting and asks again, and a load balancer sends it elsewhere."""
+    one, two = open_database(), open_database()
+    one.write_now(hire)
+    ticket = receive_request(one, a_request(number="N1"))
+    assign(one, ticket)
+    journal = Journal("phone", CHEN, StandingClock(MONDAY))
+    answers: list[list[bytes]] = []
+    for text in "一二三四五六":
+        brought = [arrived(journal.write(ticket, AddNote(text)))]
+        racing = [
+            threading.Thread(
+                target=lambda storage, brought: answers.append(
+                    storage.write_now(lambda writing: receive(writing, "phone", CHEN, brought, 0))
+                ),
+                args=(storage, brought),
+            )
+            for storage in (one, two)
+        ]
+        for thread in racing:
+            thread.start()
+        for thread in racing:
+            thread.join()
+        assert answers[-1] == answers[-2]
+    kept = one.read_now(lambda reading: reading.tickets.by_id([ticket])[ticket])
+    assert [note.text for note in kept.notes] == list("一二三四五六")
+
+
+# -- finding ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shelf(storage: Storage) -> Storage:
+    """Four tickets that differ in everything that is searched."""
+    receive_request(storage, a_request(number="N1"))
+    receive_request(
+        storage,
+        a_request(
+            number="N2",
+            ticket_kind=Kind.INSTALLATION,
+            customer=a_customer(
+                name="Zoë Müller", phone="+86 139-1111-2222", region="北京市海淀区", address="100% 胡同_7"
+            ),
+            product=a_product(model="ＷＫ９", serial="abc 12", category="家具"),
+            problem="安装衣柜",
+        ),
+    )
+    third = receive_request(
+        storage, a_request(number="N3", problem="灯罩\x00裂了", customer=a_customer(region="上海市浦东新区"))
+    )
+    assign(storage, third)
+    fourth = receive_request(storage, a_request(number="N4", problem="开关失灵", product=a_product(serial="")))
+    storage.write_now(lambda writing: decide(writing, LIN, fourth, CancelTicket("重复"), MONDAY))
+    return storage
+
+
+@pytest.mark.parametrize(
+    ("words", "numbers"),
+    [
+        ("", ["N4", "N3", "N2", "N1"]),
+        ("整流器", ["N1"]),
+        ("流", ["N1"]),
+        ("吊灯 整流器", ["N1"]),
+        ("吊灯 衣柜", []),
+        ("zoë MÜLLER", ["N2"]),
+        ("wk9", ["N2"]),
+        ("13911112222", ["N2"]),
+        ("139-1111-2222", ["N2"]),
+        ("138-0013-8000", ["N4", "N3", "N1"]),
+        ("100%", ["N2"]),
+        ("0%胡", []),
+        ("_7", ["N2"]),
+        ("\\", []),
+        ("'; DROP TABLE tickets; --", []),
+        ("裂了\x00", ["N3"]),
+        ("n3", ["N3"]),
+    ],
+)
+def test_words_find_parts_of_what_was_written(shelf: Storage, words: str, numbers: list[str]) -> None:
+    assert found(shelf, words=words) == numbers
+
+
+def test_filters_narrow_and_counts_say_what_each_status_would_show(shelf: Storage) -> None:
+    assert found(shelf, statuses=(Status.ASSIGNED, Status.CANCELLED)) == ["N4", "N3"]
+    assert found(shelf, severities=(Severity.ORDINARY,)) == ["N3"]
+    assert found(shelf, technician=CHEN.id) == ["N3"]
+    assert found(shelf, region="上海市") == ["N4", "N3", "N1"]
+    assert found(shelf, kind=Kind.INSTALLATION) == ["N2"]
+    assert found(shelf, late_only=True) == []
+    wanted = TicketFilter(region="上海市", statuses=(Status.ASSIGNED,))
+    assert shelf.read_now(lambda reading: reading.tickets.count_by_status(wanted)) == {
+        Status.RECEIVED: 1,
+        Status.ASSIGNED: 1,
+        Status.CANCELLED: 1,
+    }
+
+
+def test_pages_follow_each_other_in_every_order(shelf: Storage) -> None:
+    for sort in TicketSort:
+        pages = [found(shelf, sort=sort, page=page, page_size=3) for page in (1, 2, 3)]
+        assert sorted(pages[0] + pages[1]) == ["N1", "N2", "N3", "N4"]
+        assert pages[2] == []
+    assert found(shelf, sort=TicketSort.WINDOW)[0] == "N3"
+    assert found(shelf, sort=TicketSort.CHANGED)[0] == "N4"
+    assert found(shelf, sort=TicketSort.SEVERITY)[0] == "N3"
+
+
+def test_the_same_customer_or_the_same_piece_is_recognised_however_it_is_typed(shelf: Storage) -> None:
+    def similar(phone: str, serial: str) -> list[str]:
+        return sorted(each.number for each in shelf.read_now(lambda reading: reading.tickets.similar(phone, serial)))
+
+    assert similar("13911112222", "") == ["N2"]
+    assert similar("(138) 0013-8000", "") == ["N1", "N3", "N4"]
+    assert similar("", "ABC12") == ["N2"]
+    assert similar("139", "") == []
+    assert similar("", "  ") == []
+
+
+def test_a_technicians_day_is_what_touches_it(shelf: Storage) -> None:
+    def numbers(start: timedelta, end: timedelta) -> list[str]:
+        span = milliseconds(MONDAY + start), milliseconds(MONDAY + end)
+        return [each.number for each in shelf.read_now(lambda reading: reading.tickets.visits(CHEN.id, *span))]
+
+    assert numbers(timedelta(hours=6), timedelta(hours=20)) == ["N3"]
+    assert numbers(timedelta(hours=7), timedelta(hours=20)) == []
+    assert numbers(timedelta(), timedelta(hours=5)) == []
+
+
+def test_numbers_are_allotted_without_gaps_and_day_by_day(storage: Storage) -> None:
+    allotted = [storage.write_now(lambda writing: writing.tickets.next_number("260302")) for _ in range(3)]
+    assert allotted == ["260302-001", "260302-002", "260302-003"]
+    assert storage.write_now(lambda writing: writing.tickets.next_number("260303")) == "260303-001"
+
+
+# -- for phones -------------------------------------------------------------------------------------------------------
+
+
+def test_a_ticket_is_kept_whole(storage: Storage) -> None:
+    """NUL characters and all: the columns beside it are only for finding it."""
+    request = a_request(number="N1", problem="裂\x00了", customer=a_customer(address="\x00\U0001f3e0 é"))
+    ticket = receive_request(storage, request)
+    kept = storage.read_now(lambda reading: reading.tickets.by_id([ticket, new_id()]))
+    assert list(kept) == [ticket]
+    assert (kept[ticket].problem, kept[ticket].customer) == (request.problem, request.customer)
+
+
+def test_changes_come_in_the_order_of_the_feed_and_stop_where_they_are_told_to(storage: Storage) -> None:
+    tickets = [receive_request(storage, a_request(number=f"N{place}")) for place in range(4)]
+    for ticket in tickets:
+        assign(storage, ticket)
+    assign(storage, tickets[1], WANG.id, replaces=CHEN.id)
+    latest = storage.read_now(lambda reading: reading.feed.latest())
+    rows = storage.read_now(lambda reading: reading.tickets.changes(CHEN.id, 0, latest, 100))
+    assert [row.ticket for row in rows] == [tickets[0], tickets[2], tickets[3], tickets[1]]
+    assert [row.data is None for row in rows] == [False, False, False, True]
+    assert rows == sorted(rows, key=lambda row: row.position)
+    before = rows[1].position
+    assert storage.read_now(lambda reading: reading.tickets.changes(CHEN.id, 0, before, 100)) == rows[:2]
+    assert storage.read_now(lambda reading: reading.tickets.changes(CHEN.id, before, latest, 1)) == rows[2:3]
+    assert {ticket for ticket, _ in storage.read_now(lambda reading: reading.tickets.scope(CHEN.id))} == {
+        tickets[0],
+        tickets[2],
+        tickets[3],
+    }
+
+
+def test_only_what_is_over_expires_and_only_once(storage: Storage) -> None:
+    over, open_ = (receive_request(storage, a_request(number=number)) for number in ("N1", "N2"))
+    for ticket in (over, open_):
+        assign(storage, ticket)
+    storage.write_now(lambda writing: decide(writing, LIN, over, CancelTicket("取消"), MONDAY))
+    day = milliseconds(MONDAY)
+    assert storage.write_now(lambda writing: writing.tickets.expire(day, writing.feed)) == 0
+    assert storage.write_now(lambda writing: writing.tickets.expire(day + 1, writing.feed)) == 1
+    assert storage.write_now(lambda writing: writing.tickets.expire(day + 1, writing.feed)) == 0
+    assert [ticket for ticket, _ in storage.read_now(lambda reading: reading.tickets.scope(CHEN.id))] == [open_]
+
+
+def test_two_hundred_operations_on_a_hundred_tickets_in_one_transaction(storage: Storage) -> None:
+    tickets = [new_id() for _ in range(100)]
+    window = Window(MONDAY, MONDAY + timedelta(hours=2))
+
+    def make(writing: Writing) -> None:
+        for place, ticket in enumerate(tickets):
+            decide(writing, LIN, ticket, a_request(number=f"N{place}"), MONDAY)
+            decide(writing, LIN, ticket, ConfirmTicket(Severity.ORDINARY), MONDAY)
+            decide(writing, LIN, ticket, AssignTicket(CHEN.id, window), MONDAY)
+
+    storage.write_now(make)
+    journal = Journal("phone", CHEN, StandingClock(MONDAY))
+    brought = [arrived(journal.write(ticket, AddNote("批"))) for ticket in tickets * 2]
+    answers = storage.write_now(lambda writing: receive(writing, "phone", CHEN, brought, 0))
+    assert len(answers) == 200
+    kept: dict[str, Ticket] = storage.read_now(lambda reading: reading.tickets.by_id(tickets))
+    assert all(len(ticket.notes) == 2 for ticket in kept.values())
+    assert b'"filing":"%b"' % Filing.APPLIED.value.encode() in answers[0]
+
+
+def test_the_price_list_is_replaced_whole_and_phones_are_told(storage: Storage) -> None:
+    before = storage.read_now(lambda reading: reading.feed.reference_revision())
+    listed = [Price("B", "整流器", "个", 8800), Price("A", "上门费", "次", 5000)]
+    storage.write_now(lambda writing: writing.prices.replace([Price("C", "旧", "", 1)]))
+    storage.write_now(lambda writing: writing.prices.replace(listed))
+    assert storage.read_now(lambda reading: reading.prices.all()) == tuple(listed)
+    assert storage.read_now(lambda reading: reading.feed.reference_revision()) == before + 2
