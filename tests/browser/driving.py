@@ -1,0 +1,232 @@
+"""A real office, real browsers, and hands to work them with.
+
+The office is `doorstep` in a process of its own, so that it can be stopped. A browser is Chromium in a process of its
+own, spoken to over its debugging port, so that it can be killed in mid-air and started again on the same profile.
+Nothing here waits for a time; everything waits for something to be seen.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from playwright.sync_api import BrowserContext, Locator, Page, Playwright, Request, Response
+from tools.browser import Browser
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_SECONDS = 90.0
+"""For what takes one to ten seconds here and now; two slow shared cores are part of the bargain."""
+
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--no-first-run",
+    "--no-default-browser-check",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-domain-reliability",
+    "--disable-features=OptimizationHints,MediaRouter,Translate",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--remote-debugging-port=0",
+)
+
+
+def until(seen: Callable[[], T | None], what: str, seconds: float = PATIENCE_SECONDS) -> T:
+    """Look again and again until there is an answer that is neither None nor false."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = seen()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"not seen within {seconds:.0f} s: {what}"
+        time.sleep(0.05)
+
+
+class Office:
+    """`doorstep demo` on a port that stays the same, stopped and started as a test likes."""
+
+    def __init__(self, data: Path, app_folder: Path, port: int) -> None:
+        self.data = data
+        self.port = port
+        self.address = f"http://localhost:{port}"
+        self._environment = {
+            **os.environ,
+            "DOORSTEP_APP_FOLDER": str(app_folder),
+            "DOORSTEP_DATA": str(data),
+            "DOORSTEP_PORT": str(port),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        assert self._process is None
+        log = (self.data.parent / "office.log").open("ab")
+        command = [sys.executable, "-m", "sync_server", "demo"]
+        self._process = subprocess.Popen(command, cwd=ROOT, env=self._environment, stdout=log, stderr=log)
+        until(self._answers, "the office answers")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(PATIENCE_SECONDS)
+            self._process = None
+
+    def password(self) -> str:
+        return (self.data / "demo-password").read_text(encoding="utf-8").strip()
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.data.parent / "office.log").read_text(encoding="utf-8")
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.address}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+        return False
+
+
+class Chromium:
+    """One person's browser: a profile on disk, and a process that comes and goes."""
+
+    def __init__(
+        self, playwright: Playwright, browser: Browser, profile: Path, *, size: tuple[int, int], flags: tuple[str, ...] = ()
+    ) -> None:
+        self._playwright = playwright
+        self._browser = browser
+        self._profile = profile
+        self._size = size
+        self._flags = flags
+        self._process: subprocess.Popen[bytes] | None = None
+        self.requests: list[str] = []
+        """The address of every request made, answered or not, in all this browser's lives."""
+        self.answers: list[tuple[str, int, bool]] = []
+        """Address, status, and whether the service worker gave it."""
+        self.said: list[str] = []
+        """What the console showed."""
+
+    def start(self) -> Page:
+        assert self._process is None
+        self._profile.mkdir(parents=True, exist_ok=True)
+        told = self._profile / "DevToolsActivePort"
+        told.unlink(missing_ok=True)
+        width, height = self._size
+        command = [str(self._browser.path), *FLAGS, *self._flags, f"--window-size={width},{height}", "--lang=zh-CN"]
+        self._process = subprocess.Popen(
+            [*command, f"--user-data-dir={self._profile}", "about:blank"],
+            env={**os.environ, **self._browser.environment, "LANGUAGE": "zh_CN"},
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        port = until(lambda: told.exists() and told.read_text().partition("\n")[0], "the browser's debugging port")
+        self._connection = self._playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}")
+        self.context: BrowserContext = self._connection.contexts[0]
+        self.context.set_default_timeout(PATIENCE_SECONDS * 1000)
+        self.context.on("request", self._requested)
+        self.context.on("response", self._answered)
+        self.context.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
+        self.context.on("weberror", lambda fault: self.said.append(f"error: {fault.error}"))
+        return self.context.pages[0]
+
+    def kill(self) -> None:
+        """SIGKILL to the browser and all its processes, with no word of warning."""
+        assert self._process is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(PATIENCE_SECONDS)
+        self._process = None
+        with contextlib.suppress(Exception):  # the connection died with it
+            self._connection.close()
+        for name in ("SingletonLock", "SingletonSocket", "SingletonCookie"):
+            (self._profile / name).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        if self._process is not None:
+            self.kill()
+
+    def forget(self) -> None:
+        self.close()
+        shutil.rmtree(self._profile, ignore_errors=True)
+
+    def _requested(self, request: Request) -> None:
+        self.requests.append(request.url)
+
+    def _answered(self, response: Response) -> None:
+        self.answers.append((response.url, response.status, response.from_service_worker))
+
+
+_LOCAL = re.compile(r"(https?://(localhost|127\.0\.0\.1)[:/]|data:|blob:|about:|chrome:)")
+
+
+def gone_out(*browsers: Chromium) -> list[str]:
+    """The requests for any place but this machine."""
+    return [url for browser in browsers for url in browser.requests if not _LOCAL.match(url)]
+
+
+class AppOnScreen:
+    """The phone's app in a page, found by the identifiers of field_app.components.identifiers."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def open(self, address: str) -> None:
+        self.page.goto(address)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have Flutter describe what it draws, as for a screen reader."""
+        self.page.wait_for_selector("flt-semantics-placeholder", state="attached")
+        self.page.evaluate("document.querySelector('flt-semantics-placeholder').click()")
+
+    def find(self, identifier: str) -> Locator:
+        return self.page.locator(f"[flt-semantics-identifier='{identifier}']")
+
+    def see(self, identifier: str) -> Locator:
+        found = self.find(identifier).first
+        found.wait_for()
+        return found
+
+    def sees(self, identifier: str) -> bool:
+        return self.find(identifier).count() > 0
+
+    def tap(self, identifier: str) -> None:
+        """On the thing itself: what carries the identifier may only surround it."""
+        place = self.see(identifier)
+        inner = place.locator("[flt-tappable]")
+        (inner.first if inner.count() else place).click()
+
+    def type(self, identifier: str, words: str) -> None:
+        field = self.see(identifier).locator("input, textarea").first
+        field.click()
+        field.fill(words)
+        until(lambda: field.input_value() == words, f"{words!r} stands in {identifier}")
+
+    def words(self, identifier: str) -> str:
+        place = self.see(identifier)
+        labels = place.evaluate("e => [e, ...e.querySelectorAll('[aria-label]')].map(x => x.ariaLabel || '').join(' ')")
+        return f"{place.inner_text()} {labels}".strip()
+
+    def reads(self, identifier: str, words: str) -> None:
+        until(lambda: words in self.words(identifier), f"{words!r} in {identifier}")
+
+    def can_open_offline(self) -> None:
+        """Wait until the service worker has everything."""
+        self.page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+
+
+@contextlib.contextmanager
+def free_port() -> Iterator[int]:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
