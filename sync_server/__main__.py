@@ -13,6 +13,7 @@ import uvicorn
 from litestar import Litestar
 from msgspec.structs import replace
 
+from sync_server.accounts.command_line import add_commands
 from sync_server.app import create_app
 from sync_server.clock import SystemClock
 from sync_server.settings import PREFIX, Settings, SettingUnusable, from_environment
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _where(demo)
     demo.set_defaults(run=_demo)
+    add_commands(commands, _where)
     return parser
 
 
@@ -109,6 +111,8 @@ def serve(settings: Settings, greeting: Callable[[Settings], str] | None = None)
                     log_config=None,
                     log_level=logging.WARNING,
                     server_header=False,
+                    proxy_headers=bool(settings.trusted_proxies),
+                    forwarded_allow_ips=settings.trusted_proxies or None,
                     timeout_graceful_shutdown=GRACEFUL_SECONDS,
                     ssl_certfile=settings.tls_certificate,
                     ssl_keyfile=settings.tls_key,

@@ -30,6 +30,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """DOORSTEP_TLS_CERTIFICATE: PEM file; together with tls_key the server speaks HTTPS itself."""
     tls_key: Path | None = None
     """DOORSTEP_TLS_KEY."""
+    trusted_proxies: str = ""
+    """DOORSTEP_TRUSTED_PROXIES: addresses (1.2.3.4,…) whose X-Forwarded-For is believed; empty for nobody's."""
     app_folder: Path | None = None
     """DOORSTEP_APP_FOLDER: the published phone app; empty for `app` in the data folder."""
     company: str = "Doorstep"
