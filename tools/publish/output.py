@@ -11,7 +11,7 @@ import shutil
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 from msgspec import structs
 
 from sync_server.app_files.listing import PublishedFile
