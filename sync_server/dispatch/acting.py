@@ -1,0 +1,209 @@
+"""The form of an act as it stands on the page: fresh, or come back with what was typed and why it was refused."""
+
+import asyncio
+import secrets
+from datetime import date, timedelta
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from shared_schema.credentials import Certificate
+from shared_schema.identifiers import uuid7
+from shared_schema.lifecycle import OVER, Role
+from shared_schema.rejections import ChangedMeanwhile
+from shared_schema.sync_protocol import Verdict
+from shared_schema.ticket import Ticket, Window
+from sync_server.accounts import Accounts, Person
+from sync_server.clock import Clock, milliseconds
+from sync_server.dispatch.acts import (
+    CATEGORIES,
+    Act,
+    Quick,
+    customer_values,
+    name_for,
+    product_values,
+    quick_windows,
+    typed_window,
+)
+from sync_server.dispatch.forms import Form
+from sync_server.dispatch.reader import Reader
+from sync_server.services.desk import Desk, TicketSummary
+from sync_server.words import LANGUAGES, words_in
+
+EXPIRES_SOON = timedelta(days=30)
+
+
+def new_id(clock: Clock) -> str:
+    """For an operation or a ticket; in the form, so that sending it twice is sending it once."""
+    return uuid7(milliseconds(clock.now()), secrets.token_bytes(10))
+
+
+class CertificateState(Struct, frozen=True):
+    name: str
+    number: str
+    valid_until: date
+    expired: bool
+    soon: bool
+
+
+class Visit(Struct, frozen=True):
+    id: str
+    number: str
+    customer: str
+    region: str
+    window: Window
+    status: Any
+    clash: bool = False
+
+
+class Candidate(Struct, frozen=True):
+    person: Person
+    certificates: list[CertificateState]
+    fitting_skills: frozenset[str]
+    visits: list[Visit]
+    clash: bool
+    has_it_now: bool
+
+
+class Acting(Struct, kw_only=True):
+    kind: str
+    name: str
+    icon: str
+    template: str
+    form: Form
+    field: str = ""
+    required: bool = True
+    grave: bool = False
+    encoding: str = ""
+    hint: str = ""
+    refusal: str = ""
+    now: list[tuple[str, str]] = []
+    """What a colleague has meanwhile made of it, beside what was typed."""
+    day: date | None = None
+    candidates: list[Candidate] = []
+    quick: list[Quick] = []
+    categories: tuple[str, ...] = CATEGORIES
+
+
+def fresh(act: Act, ticket: Ticket, reader: Reader, clock: Clock) -> Acting:
+    begun = act.begin(ticket, reader.display)
+    begun |= {"operation_id": new_id(clock), "base_version": str(ticket.version)}
+    return around(act, ticket, Form(begun, reader.words), reader)
+
+
+def around(act: Act, ticket: Ticket, form: Form, reader: Reader) -> Acting:
+    """The act's frame around a form."""
+    name = name_for(act, ticket)
+    hint = f"act.{act.name}.hint"
+    return Acting(
+        kind=act.kind,
+        name=name,
+        icon=act.icon,
+        template=act.template,
+        form=form,
+        field=act.field,
+        required=act.required,
+        grave=act.grave,
+        encoding="multipart/form-data" if act.kind == "add_photo" else "",
+        hint=reader.words(hint) if reader.words.knows(hint) else "",
+        quick=quick_windows(reader.display, reader.words) if act.kind == "assign_ticket" else [],
+    )
+
+
+def refused(act: Act, ticket: Ticket, form: Form, verdict: Verdict, reader: Reader, clock: Clock) -> Acting:
+    """What was typed, ready to be sent anew against the ticket as it is now."""
+    form.put("operation_id", new_id(clock))
+    form.put("base_version", str(ticket.version))
+    acting = around(act, ticket, form, reader)
+    acting.refusal = reader.words.refusal(verdict.rejection)
+    if not isinstance(verdict.rejection, ChangedMeanwhile):
+        return acting
+    if act.kind == "assign_ticket":
+        form.put("replaces", ticket.technician or "")
+    if act.kind == "correct_details":
+        form.put("seen_customer", msgspec.json.encode(ticket.customer).decode())
+        form.put("seen_product", msgspec.json.encode(ticket.product).decode())
+        acting.now = _differences(ticket, form)
+    return acting
+
+
+_LABELS = {"name": "customer_name", "phone": "customer_phone"}
+
+
+def _differences(ticket: Ticket, form: Form) -> list[tuple[str, str]]:
+    now = customer_values(ticket.customer) | product_values(ticket.product)
+    return [(f"field.{_LABELS.get(name, name)}", value) for name, value in now.items() if form.value(name) != value]
+
+
+# -- who could go -----------------------------------------------------------------------------------------------------
+
+
+async def with_candidates(acting: Acting, ticket: Ticket, reader: Reader, accounts: Accounts, desk: Desk) -> Acting:
+    """The technicians with what they have on the day that is typed; those that fit and are free first."""
+    looking = Form(
+        {name: acting.form.value(name) for name in ("date", "start", "end")}, reader.words
+    )  # its faults are shown when the form is sent, not while a date is being chosen
+    window = typed_window(looking, reader.display)
+    day = looking.day("date")
+    people = await accounts.people(Role.TECHNICIAN)
+    days: list[list[TicketSummary]] = [[] for _ in people]
+    if day is not None:
+        days = await asyncio.gather(*(desk.day(person.id, day) for person in people))
+    candidates = [
+        _candidate(person, visits, ticket, window, day or reader.display.today)
+        for person, visits in zip(people, days, strict=True)
+    ]
+    acting.day = day
+    acting.candidates = sorted(
+        candidates, key=lambda one: (not one.has_it_now, one.clash, not one.fitting_skills, len(one.visits))
+    )
+    return acting
+
+
+def _candidate(person: Person, day: list[TicketSummary], ticket: Ticket, window: Window | None, on: date) -> Candidate:
+    visits = [
+        Visit(
+            id=one.id,
+            number=one.number,
+            customer=one.customer_name,
+            region=one.region,
+            window=one.window,
+            status=one.status,
+            clash=window is not None and one.window.start < window.end and window.start < one.window.end,
+        )
+        for one in day
+        if one.window is not None and one.id != ticket.id and one.status not in OVER
+    ]
+    return Candidate(
+        person=person,
+        certificates=certificate_states(person.certificates, on),
+        fitting_skills=_fitting(person.skills, ticket),
+        visits=visits,
+        clash=any(visit.clash for visit in visits),
+        has_it_now=person.id == ticket.technician,
+    )
+
+
+def certificate_states(certificates: tuple[Certificate, ...], on: date) -> list[CertificateState]:
+    """How the certificates stand on a day."""
+    return [
+        CertificateState(
+            each.name,
+            each.number,
+            each.valid_until,
+            expired=each.valid_until < on,
+            soon=on <= each.valid_until < on + EXPIRES_SOON,
+        )
+        for each in certificates
+    ]
+
+
+def _fitting(skills: tuple[str, ...], ticket: Ticket) -> frozenset[str]:
+    """The skills that name the product's category or the kind of work, in either language."""
+    wanted = {
+        words_in(language)(key).casefold()
+        for language in LANGUAGES
+        for key in (f"category.{ticket.product.category}", f"kind.{ticket.kind.value}")
+    }
+    return frozenset(skill for skill in skills if any(word in skill.casefold() for word in wanted))

@@ -1,0 +1,388 @@
+"""What a dispatcher can do to a ticket: which of it is possible now, the form for it, and the operation it makes.
+
+`shared_schema.apply` has the last word; what is offered here is only what it would not refuse as things stand. A form
+that was refused comes back as it was typed.
+"""
+
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from shared_schema import operations as op
+from shared_schema.lifecycle import OPEN, VISIT_KINDS, Severity, Status, may_move
+from shared_schema.ticket import Customer, Product, Ticket, Window
+from sync_server.dispatch.display import Display
+from sync_server.dispatch.forms import Form
+
+CATEGORIES = ("furniture", "lighting", "decoration")
+
+
+class Act(Struct, frozen=True, kw_only=True):
+    kind: str
+    """The operation's name; it stands in the address of the form."""
+    name: str
+    """In the catalogue, as act.<name>."""
+    icon: str
+    key: str
+    template: str
+    possible: Callable[[Ticket], bool]
+    read: Callable[[Form, Ticket, Display], op.Operation | None]
+    """The operation that was typed, or None with the faults noted on the form."""
+    begin: Callable[[Ticket, Display], dict[str, str]]
+    """What stands in the form before anything was typed."""
+    field: str = ""
+    """The one text field of forms that have only that."""
+    required: bool = True
+    grave: bool = False
+
+
+def _nothing(_ticket: Ticket, _display: Display) -> dict[str, str]:
+    return {}
+
+
+def _moves(kind: str) -> Callable[[Ticket], bool]:
+    return lambda ticket: may_move(kind, ticket.status)
+
+
+def _words(make: Callable[[str], op.Operation], field: str, *, required: bool = True) -> Callable[..., Any]:
+    def read(form: Form, _ticket: Ticket, _display: Display) -> op.Operation | None:
+        words = form.words(field, required=required)
+        return None if form.faults else make(words)
+
+    return read
+
+
+# -- grading ----------------------------------------------------------------------------------------------------------
+
+
+def _begin_grade(ticket: Ticket, _display: Display) -> dict[str, str]:
+    return {"severity": ticket.severity.value if ticket.severity else ""}
+
+
+def _read_confirm(form: Form, _ticket: Ticket, _display: Display) -> op.Operation | None:
+    severity, words = form.choice("severity", Severity), form.words("words")
+    return op.ConfirmTicket(severity, words) if severity and not form.faults else None
+
+
+def _read_grade(form: Form, _ticket: Ticket, _display: Display) -> op.Operation | None:
+    severity = form.choice("severity", Severity)
+    return op.GradeTicket(severity) if severity else None
+
+
+# -- assigning --------------------------------------------------------------------------------------------------------
+
+FIRST_HOUR, LAST_HOUR = time(9), time(11)
+
+
+def _begin_assign(ticket: Ticket, display: Display) -> dict[str, str]:
+    values = {"technician": ticket.technician or "", "replaces": ticket.technician or ""}
+    if ticket.assignment:
+        start, end = (each.astimezone(display.zone) for each in _ends(ticket.assignment.window))
+        return values | {"date": start.date().isoformat(), "start": f"{start:%H:%M}", "end": f"{end:%H:%M}"}
+    tomorrow = display.today + timedelta(days=1)
+    return values | {"date": tomorrow.isoformat(), "start": f"{FIRST_HOUR:%H:%M}", "end": f"{LAST_HOUR:%H:%M}"}
+
+
+def _ends(window: Window) -> tuple[datetime, datetime]:
+    return window.start, window.end
+
+
+def typed_window(form: Form, display: Display) -> Window | None:
+    """The window in an assignment's form, as far as it is typed well."""
+    day, start, end = form.day("date", required=True), form.hour("start"), form.hour("end")
+    starts, ends = form.moment(day, start, display.zone), form.moment(day, end, display.zone)
+    if starts is None or ends is None:
+        return None
+    if ends <= starts:
+        form.fault("end", "fault.window_reversed")
+        return None
+    return Window(starts, ends)
+
+
+def _read_assign(form: Form, _ticket: Ticket, display: Display) -> op.Operation | None:
+    window = typed_window(form, display)
+    technician = form.value("technician")
+    if not technician:
+        form.fault("technician", "fault.technician")
+    if window is None or form.faults:
+        return None
+    try:
+        return msgspec.convert(
+            {
+                "kind": "assign_ticket",
+                "technician": technician,
+                "window": {"start": window.start, "end": window.end},
+                "replaces": form.value("replaces") or None,
+            },
+            op.AssignTicket,
+        )
+    except msgspec.ValidationError:
+        form.fault("technician", "fault.technician")
+        return None
+
+
+# -- correcting -------------------------------------------------------------------------------------------------------
+
+
+def product_typed(form: Form) -> Product:
+    """The product's fields, as in intake and in corrections."""
+    category = form.value("category")
+    if category not in CATEGORIES and not category:
+        form.fault("category", "fault.choose")
+    return Product(
+        category=form.line("category"),
+        model=form.line("model", required=True),
+        serial=form.line("serial"),
+        order_number=form.line("order_number"),
+        purchased_on=form.day("purchased_on"),
+        warranty_until=form.day("warranty_until"),
+    )
+
+
+def customer_typed(form: Form) -> Customer | None:
+    phone = form.line("phone", required=True)
+    values = {
+        "name": form.line("name", required=True),
+        "phone": phone,
+        "region": form.line("region", required=True),
+        "address": form.line("address", required=True),
+    }
+    try:
+        return msgspec.convert(values, Customer)
+    except msgspec.ValidationError:
+        if "phone" not in form.faults:
+            form.fault("phone", "fault.phone")
+        return None
+
+
+def product_values(product: Product) -> dict[str, str]:
+    return {
+        "category": product.category,
+        "model": product.model,
+        "serial": product.serial,
+        "order_number": product.order_number,
+        "purchased_on": product.purchased_on.isoformat() if product.purchased_on else "",
+        "warranty_until": product.warranty_until.isoformat() if product.warranty_until else "",
+    }
+
+
+def customer_values(customer: Customer) -> dict[str, str]:
+    return {
+        "name": customer.name,
+        "phone": customer.phone,
+        "region": customer.region,
+        "address": customer.address,
+    }
+
+
+def _begin_correct(ticket: Ticket, _display: Display) -> dict[str, str]:
+    return {
+        "seen_customer": msgspec.json.encode(ticket.customer).decode(),
+        "seen_product": msgspec.json.encode(ticket.product).decode(),
+        **customer_values(ticket.customer),
+        **product_values(ticket.product),
+    }
+
+
+def _read_correct(form: Form, ticket: Ticket, _display: Display) -> op.Operation | None:
+    customer, product = customer_typed(form), product_typed(form)
+    try:
+        seen_customer = msgspec.json.decode(form.value("seen_customer"), type=Customer)
+        seen_product = msgspec.json.decode(form.value("seen_product"), type=Product)
+    except (msgspec.MsgspecError, RecursionError):  # not as our page wrote it: then nothing was seen
+        seen_customer, seen_product = msgspec.structs.replace(ticket.customer, name="?"), ticket.product
+    if customer is None or form.faults:
+        return None
+    return op.CorrectDetails(customer, product, seen_customer, seen_product)
+
+
+# -- all of them ------------------------------------------------------------------------------------------------------
+
+_BEFORE_THE_VISIT = frozenset({Status.RECEIVED, Status.REOPENED, Status.CONFIRMED, Status.ASSIGNED})
+
+
+def _is_open(ticket: Ticket) -> bool:
+    return ticket.status in OPEN
+
+
+ACTS = (
+    Act(
+        kind="confirm_ticket",
+        name="confirm",
+        icon="confirmed",
+        key="c",
+        template="confirm.html",
+        possible=_moves("confirm_ticket"),
+        read=_read_confirm,
+        begin=_begin_grade,
+    ),
+    Act(
+        kind="close_ticket",
+        name="close",
+        icon="closed",
+        key="f",
+        template="words.html",
+        possible=_moves("close_ticket"),
+        read=_words(lambda words: op.CloseTicket(words), "words", required=False),
+        begin=_nothing,
+        field="words",
+        required=False,
+    ),
+    Act(
+        kind="assign_ticket",
+        name="assign",
+        icon="assigned",
+        key="a",
+        template="assign.html",
+        possible=lambda ticket: ticket.kind in VISIT_KINDS and may_move("assign_ticket", ticket.status),
+        read=_read_assign,
+        begin=_begin_assign,
+    ),
+    Act(
+        kind="record_remote_help",
+        name="remote_help",
+        icon="solved_remotely",
+        key="h",
+        template="words.html",
+        possible=lambda ticket: ticket.status in _BEFORE_THE_VISIT,
+        read=_words(lambda words: op.RecordRemoteHelp(words), "words"),
+        begin=_nothing,
+        field="words",
+    ),
+    Act(
+        kind="solve_remotely",
+        name="solve",
+        icon="check",
+        key="v",
+        template="words.html",
+        possible=_moves("solve_remotely"),
+        read=_words(lambda words: op.SolveRemotely(words), "words"),
+        begin=_nothing,
+        field="words",
+    ),
+    Act(
+        kind="grade_ticket",
+        name="grade",
+        icon="grade",
+        key="s",
+        template="grade.html",
+        possible=lambda ticket: _is_open(ticket) and ticket.severity is not None,
+        read=_read_grade,
+        begin=_begin_grade,
+    ),
+    Act(
+        kind="add_note",
+        name="note",
+        icon="note",
+        key="m",
+        template="words.html",
+        possible=lambda _ticket: True,
+        read=_words(lambda words: op.AddNote(words), "text"),
+        begin=_nothing,
+        field="text",
+    ),
+    Act(
+        kind="add_photo",
+        name="photos",
+        icon="photo",
+        key="u",
+        template="photos.html",
+        possible=_is_open,
+        read=lambda _form, _ticket, _display: None,  # files, not fields: ticket_pages.add_photos
+        begin=_nothing,
+    ),
+    Act(
+        kind="correct_details",
+        name="correct",
+        icon="edit",
+        key="e",
+        template="correct.html",
+        possible=_is_open,
+        read=_read_correct,
+        begin=_begin_correct,
+    ),
+    Act(
+        kind="reopen_ticket",
+        name="reopen",
+        icon="reopened",
+        key="r",
+        template="words.html",
+        possible=_moves("reopen_ticket"),
+        read=_words(lambda words: op.ReopenTicket(words), "reason"),
+        begin=_nothing,
+        field="reason",
+    ),
+    Act(
+        kind="cancel_ticket",
+        name="cancel",
+        icon="cancelled",
+        key="x",
+        template="words.html",
+        possible=_moves("cancel_ticket"),
+        read=_words(lambda words: op.CancelTicket(words), "reason"),
+        begin=_nothing,
+        field="reason",
+        grave=True,
+    ),
+)
+"""In the order they are offered."""
+
+_NEXT = {
+    Status.RECEIVED: "confirm_ticket",
+    Status.REOPENED: "confirm_ticket",
+    Status.CONFIRMED: "assign_ticket",
+    Status.SIGNED_OFF: "close_ticket",
+    Status.SOLVED_REMOTELY: "close_ticket",
+}
+"""What usually comes next at the desk."""
+
+
+class Offer(Struct, frozen=True):
+    kind: str
+    name: str
+    icon: str
+    key: str
+    primary: bool
+
+
+def offers(ticket: Ticket) -> list[Offer]:
+    """What can be done now, the usual next step first."""
+    following = _NEXT.get(ticket.status)
+    if following == "assign_ticket" and ticket.kind not in VISIT_KINDS:
+        following = "solve_remotely"
+    offered = [
+        Offer(act.kind, name_for(act, ticket), act.icon, act.key, act.kind == following)
+        for act in ACTS
+        if act.possible(ticket)
+    ]
+    return sorted(offered, key=lambda offer: not offer.primary)
+
+
+def name_for(act: Act, ticket: Ticket) -> str:
+    """An assignment of a ticket that somebody has is another word."""
+    return "reassign" if act.kind == "assign_ticket" and ticket.assignment else act.name
+
+
+def act_of(kind: str) -> Act | None:
+    return next((act for act in ACTS if act.kind == kind), None)
+
+
+class Quick(Struct, frozen=True):
+    """A window that is often asked for."""
+
+    date: str
+    start: str
+    end: str
+    words: str
+
+
+def quick_windows(display: Display, say: Callable[..., str]) -> list[Quick]:
+    spans = (("09:00", "11:00"), ("13:30", "15:30"), ("15:30", "17:30"))
+    days: list[tuple[date, str]] = [
+        (display.today, say("day.today")),
+        (display.today + timedelta(days=1), say("day.tomorrow")),
+    ]
+    return [Quick(day.isoformat(), start, end, f"{words} {start}–{end}") for day, words in days for start, end in spans]

@@ -1,0 +1,117 @@
+"""Who reads the page and how: session or none, language, theme, and the token every form has to carry.
+
+The language chosen on a page is remembered in a cookie and goes before the person's own. Before anybody has signed in
+there is no session to hold a token, so forms then carry the value of a cookie that another site can neither read nor
+set (double submit); signing in replaces it by the session's.
+"""
+
+import secrets
+from typing import Any
+
+from litestar import Request
+from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
+
+from sync_server.accounts import SESSION_COOKIE, Accounts, Person, Session
+from sync_server.clock import Clock
+from sync_server.dispatch.display import Display
+from sync_server.problems import Problem
+from sync_server.settings import Settings
+from sync_server.words import DEFAULT_LANGUAGE, LANGUAGES, words_in
+
+LANGUAGE_COOKIE = "doorstep_language"
+THEME_COOKIE = "doorstep_theme"
+VISITOR_COOKIE = "doorstep_visitor"
+THEMES = ("system", "light", "dark")
+
+_A_YEAR_SECONDS = 366 * 24 * 3600
+_LONGEST_TOKEN = 200
+
+
+class Reader:
+    def __init__(
+        self, request: Request[Any, Any, Any], session: Session | None, settings: Settings, clock: Clock
+    ) -> None:
+        self.session = session
+        self.settings = settings
+        self.language = _language(request, session)
+        self.words = words_in(self.language)
+        self.display = Display(self.words, settings.time_zone, clock.now())
+        theme = request.cookies.get(THEME_COOKIE, "")
+        self.theme = theme if theme in THEMES else "system"
+        self.is_htmx = request.headers.get("hx-request") == "true"
+        self.restores_history = request.headers.get("hx-history-restore-request") == "true"
+        self.target = request.headers.get("hx-target", "") if self.is_htmx and not self.restores_history else ""
+        """The id of the element htmx will put the answer into; empty where a whole page is wanted."""
+        query = request.url.query
+        self.address = request.url.path + (f"?{query}" if query else "")
+        """Where to come back to after choosing a language; of a refused form, the page it is on."""
+        if request.method != "GET":
+            self.address = request.url.path.partition("/act/")[0]
+        visitor = request.cookies.get(VISITOR_COOKIE, "")
+        self._visitor = visitor if 20 <= len(visitor) <= _LONGEST_TOKEN and visitor.isascii() else ""
+        self.new_cookies: list[Cookie] = []
+
+    @property
+    def person(self) -> Person:
+        assert self.session is not None, "a page for signed-in people only"
+        return self.session.person
+
+    @property
+    def csrf(self) -> str:
+        """What the forms of this page carry."""
+        if self.session is not None:
+            return self.session.csrf
+        if not self._visitor:
+            self._visitor = secrets.token_urlsafe(24)
+            self.new_cookies.append(self.cookie(VISITOR_COOKIE, self._visitor, None))
+        return self._visitor
+
+    async def require_csrf(self, request: Request[Any, Any, Any]) -> None:
+        """For forms that also work before signing in. Raises Problem `form-expired`."""
+        sent = (await request.form()).get("csrf")
+        expected = self.session.csrf if self.session else self._visitor
+        if not expected or not isinstance(sent, str) or not secrets.compare_digest(sent.encode(), expected.encode()):
+            raise Problem("form-expired")
+
+    def cookie(self, name: str, value: str, max_age_seconds: int | None = _A_YEAR_SECONDS) -> Cookie:
+        secure = self.settings.address.startswith("https://")
+        return Cookie(
+            key=name, value=value, max_age=max_age_seconds, path="/", secure=secure, httponly=True, samesite="lax"
+        )
+
+
+def _language(request: Request[Any, Any, Any], session: Session | None) -> str:
+    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+    if chosen in LANGUAGES:
+        return chosen
+    return session.person.language if session and session.person.language in LANGUAGES else DEFAULT_LANGUAGE
+
+
+def remember_language(request: Request[Any, Any, Any]) -> None:
+    """Before a handler runs: problems, too, are told in the language the page is in."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+    if chosen in LANGUAGES:
+        request.scope.setdefault("state", {})["language"] = chosen
+
+
+async def visitor(
+    request: Request[Any, Any, Any],
+    accounts: NamedDependency[Accounts],
+    settings: NamedDependency[Settings],
+    clock: NamedDependency[Clock],
+) -> Reader:
+    """Whoever it is, signed in or not."""
+    token = request.cookies.get(SESSION_COOKIE, "")
+    session = await accounts.session(token) if 0 < len(token) <= _LONGEST_TOKEN else None
+    return Reader(request, session, settings, clock)
+
+
+async def reader(
+    request: Request[Any, Any, Any],
+    session: NamedDependency[Session],
+    settings: NamedDependency[Settings],
+    clock: NamedDependency[Clock],
+) -> Reader:
+    """Somebody of the office; `session` has seen to that, and to the token of a changing request."""
+    return Reader(request, session, settings, clock)

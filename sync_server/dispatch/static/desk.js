@@ -1,0 +1,456 @@
+// What a page cannot do by itself: hear that something changed, merge it without moving what the pointer is on, and keys.
+// Everything here is an addition; without it every link and form still works.
+(() => {
+  "use strict";
+
+  const root = document.documentElement;
+  root.classList.add("scripted");
+  const find = (selector, within = document) => within.querySelector(selector);
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const body = document.body;
+
+  // -- live: one stream says where the feed is; whatever listens for "feed" asks for itself ---------------------------
+
+  function tell(sentence, isTrouble = false) {
+    const place = find("#toast");
+    if (!place || !sentence) return;
+    const words = document.createElement("p");
+    words.textContent = sentence;
+    if (isTrouble) words.className = "trouble";
+    place.replaceChildren(words);
+    window.setTimeout(() => words.remove(), isTrouble ? 7000 : 4000);
+  }
+
+  function listen() {
+    if (!body.dataset.events || !window.EventSource) return;
+    const state = find("#live-state");
+    let source;
+    let quiet;
+    const say = (sentence) => {
+      if (!state) return;
+      state.textContent = sentence || "";
+      state.hidden = !sentence;
+    };
+    const open = () => {
+      source = new EventSource(body.dataset.events);
+      source.addEventListener("open", () => {
+        window.clearTimeout(quiet);
+        say("");
+        body.dataset.live = "open";
+      });
+      for (const topic of ["feed", "devices"]) {
+        source.addEventListener(topic, (event) => {
+          body.dataset.feed = event.data;
+          htmx.trigger(body, topic);
+        });
+      }
+      source.addEventListener("error", () => {
+        delete body.dataset.live;
+        window.clearTimeout(quiet);
+        quiet = window.setTimeout(() => say(body.dataset.wordsOffline), 3000);
+        if (source.readyState === EventSource.CLOSED) {
+          // The browser gave up (an error page instead of a stream): try again, and catch up from the start.
+          source.close();
+          window.setTimeout(open, 3000);
+        }
+      });
+    };
+    open();
+    window.addEventListener("pagehide", () => source.close());
+    window.addEventListener("pageshow", (event) => event.persisted && open());
+  }
+
+  // -- merging a newer list or ticket into the open one --------------------------------------------------------------
+
+  /** What an element shows, without the words that change by the minute. */
+  function shown(element) {
+    const copy = element.cloneNode(true);
+    for (const time of all("time[data-relative]", copy)) time.textContent = "";
+    for (const secret of all("[name=csrf],[name=operation_id]", copy)) secret.remove();
+    copy.classList.remove("changed", "at");
+    copy.removeAttribute("aria-selected");
+    for (const link of all("a[href]", copy)) {
+      link.removeAttribute("href");
+      for (const name of ["hx-get", "hx-push-url"]) link.removeAttribute(name);
+    }
+    return copy.innerHTML;
+  }
+
+  function tint(element) {
+    element.classList.remove("changed");
+    void element.offsetWidth; // start the animation anew
+    element.classList.add("changed");
+    window.setTimeout(() => element.classList.remove("changed"), 2600);
+  }
+
+  function parsed(html) {
+    return new DOMParser().parseFromString(html, "text/html");
+  }
+
+  let waiting = null; // the newest list, held back while the pointer is on the rows
+
+  function mergeList(list, html) {
+    const fresh = find("#list", parsed(html));
+    if (!fresh) return;
+    const holdBack = find(".rows tbody:hover", list) !== null;
+    const old = new Map(all("tbody tr", list).map((row) => [row.dataset.id, row]));
+    for (const attribute of ["hx-get", "data-address"]) list.setAttribute(attribute, fresh.getAttribute(attribute));
+    for (const live of all("[data-live]", list)) {
+      const now = find(`[data-live="${live.dataset.live}"]`, fresh);
+      if (now) live.textContent = now.textContent;
+    }
+    if (!find(".menu[open]", list)) replaceWith(find(".menu-body", list), find(".menu-body", fresh));
+    const rows = all("tbody tr", fresh);
+    let moved = rows.length !== old.size;
+    rows.forEach((row, place) => {
+      const before = old.get(row.dataset.id);
+      if (before && before.rowIndex !== place + 1) moved = true;
+      if (!before) moved = true;
+      else if (before.dataset.mark !== row.dataset.mark) changeRow(before, row);
+    });
+    if (!moved) return;
+    if (holdBack) {
+      waiting = html;
+      find("#held-back", list).hidden = false;
+      return;
+    }
+    order(list, fresh, old);
+  }
+
+  function changeRow(before, after) {
+    before.dataset.mark = after.dataset.mark;
+    before.replaceChildren(...after.cloneNode(true).childNodes);
+    htmx.process(before);
+    tint(before);
+  }
+
+  /** Put the rows into the new order; the row one is on stays where it is on the screen. */
+  function order(list, fresh, old) {
+    const scroller = find(".rows", list);
+    const anchor = find("tr.at, tr[aria-selected=true]", scroller);
+    const top = anchor ? anchor.getBoundingClientRect().top : 0;
+    const rows = all("tbody tr", fresh).map((row) => {
+      const before = old.get(row.dataset.id);
+      if (before) return before;
+      const added = document.importNode(row, true);
+      window.requestAnimationFrame(() => tint(added));
+      return added;
+    });
+    find("tbody", scroller).replaceChildren(...rows);
+    replaceWith(find(".list-foot .pages", list), find(".list-foot .pages", fresh));
+    const empty = find(".empty", scroller);
+    const nowEmpty = find(".empty", fresh);
+    if (empty && !nowEmpty) empty.remove();
+    if (!empty && nowEmpty) scroller.append(document.importNode(nowEmpty, true));
+    htmx.process(scroller);
+    select();
+    if (anchor && anchor.isConnected) scroller.scrollTop += anchor.getBoundingClientRect().top - top;
+    waiting = null;
+    find("#held-back", list).hidden = true;
+  }
+
+  function replaceWith(before, after) {
+    if (!before || !after || before.innerHTML === after.innerHTML) return;
+    before.replaceChildren(...document.importNode(after, true).childNodes);
+    htmx.process(before);
+  }
+
+  function release() {
+    const list = find("#list");
+    if (list && waiting) mergeList(list, waiting);
+  }
+
+  /** Parts of a page that are marked data-part, each replaced only where it says something else. */
+  function mergeParts(before, html) {
+    const fresh = find(`#${CSS.escape(before.id)}`, parsed(html));
+    if (!fresh) return;
+    for (const name of ["hx-get", "hx-trigger", "data-version"]) {
+      if (fresh.hasAttribute(name)) before.setAttribute(name, fresh.getAttribute(name));
+    }
+    const olds = new Map(all("[data-part]", before).map((part) => [part.dataset.part, part]));
+    const news = all("[data-part]", fresh);
+    const isTyping = find("form.act-form", before) !== null;
+    let differs = olds.size !== news.length;
+    for (const part of news) if (!olds.has(part.dataset.part)) differs = true;
+    if (differs) {
+      // A section came or went: everything anew, but an open form is carried over as it is.
+      const act = olds.get("act");
+      const scroll = before.closest(".panel, html");
+      const top = scroll ? scroll.scrollTop : 0;
+      const next = document.importNode(fresh, true);
+      if (isTyping && act) {
+        find("[data-part=act]", next).replaceWith(act);
+        changedMeanwhile(act);
+      }
+      before.replaceWith(next);
+      htmx.process(next);
+      if (scroll) scroll.scrollTop = top;
+      for (const part of all("[data-part]", next)) {
+        const old = olds.get(part.dataset.part);
+        if (part !== act && (!old || shown(old) !== shown(part))) tint(part);
+      }
+      return;
+    }
+    for (const part of news) {
+      const old = olds.get(part.dataset.part);
+      if (shown(old) === shown(part)) continue;
+      if (part.dataset.part === "act" && isTyping) {
+        changedMeanwhile(old);
+        continue;
+      }
+      const next = document.importNode(part, true);
+      for (const opened of all("details[open]", old)) {
+        const same = all("details", next)[all("details", old).indexOf(opened)];
+        if (same) same.open = true;
+      }
+      old.replaceWith(next);
+      htmx.process(next);
+      tint(next);
+    }
+    if (before.hasAttribute("hx-trigger")) htmx.process(before);
+  }
+
+  function changedMeanwhile(act) {
+    const notice = find("#changed-meanwhile", act);
+    if (notice) notice.hidden = false;
+  }
+
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { target, xhr, requestConfig } = event.detail;
+    const cause = requestConfig && requestConfig.triggeringEvent;
+    const isLive = cause === undefined || cause === null || ["feed", "devices"].includes(cause.type);
+    if (!isLive || xhr.status !== 200 || !target) return;
+    if (target.id === "list") {
+      event.detail.shouldSwap = false;
+      mergeList(target, xhr.responseText);
+    } else if (target.id === "ticket" || target.hasAttribute("data-merge")) {
+      event.detail.shouldSwap = false;
+      mergeParts(target, xhr.responseText);
+    }
+  });
+
+  document.addEventListener("pointerout", (event) => {
+    const rows = event.target.closest && event.target.closest(".rows tbody");
+    if (rows && !rows.contains(event.relatedTarget)) release();
+  });
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("#held-back")) return;
+    const list = find("#list");
+    const html = waiting;
+    if (!list || !html) return;
+    const fresh = find("#list", parsed(html));
+    order(list, fresh, new Map(all("tbody tr", list).map((row) => [row.dataset.id, row])));
+  });
+
+  // -- requests that fail, sentences that are told -------------------------------------------------------------------
+
+  document.addEventListener("htmx:responseError", (event) => {
+    const page = parsed(event.detail.xhr.responseText || "");
+    const words = [find("h1", page), find("h1 + p", page)].map((part) => (part ? part.textContent : ""));
+    tell(words.filter(Boolean).join(" — ") || body.dataset.wordsTrouble, true);
+  });
+  document.addEventListener("htmx:sendError", (event) => {
+    const cause = event.detail.requestConfig.triggeringEvent;
+    if (cause && cause.type === "feed") return; // the stream says it already
+    tell(body.dataset.wordsTrouble, true);
+  });
+  document.addEventListener("told", (event) => tell(event.detail.value));
+  const told = find("#toast p");
+  if (told) window.setTimeout(() => told.remove(), 4000);
+
+  // -- times that grow old -------------------------------------------------------------------------------------------
+
+  const relative = new Intl.RelativeTimeFormat(root.lang, { numeric: "always" });
+  const UNITS = [
+    ["year", 31536000],
+    ["month", 2592000],
+    ["week", 604800],
+    ["day", 86400],
+    ["hour", 3600],
+    ["minute", 60],
+  ];
+
+  function age() {
+    for (const time of all("time[data-relative]")) {
+      const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
+      if (Math.abs(seconds) < 60) continue; // "just now", as the server said it
+      const [unit, size] = UNITS.find(([, each]) => Math.abs(seconds) >= each * 1.2) || UNITS[UNITS.length - 1];
+      const words = relative.format(Math.round(seconds / size), unit);
+      if (time.textContent !== words) time.textContent = words;
+    }
+    for (const clock of all("[data-countdown]")) {
+      const seconds = Math.max(0, Math.round((Date.parse(clock.dataset.countdown) - Date.now()) / 1000));
+      clock.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+    }
+  }
+  window.setInterval(age, 1000 * 20);
+  window.setInterval(() => find("[data-countdown]") && age(), 1000);
+
+  // -- the chosen ticket ----------------------------------------------------------------------------------------------
+
+  function select() {
+    const chosen = find("#panel:not([hidden]) #ticket");
+    for (const row of all("#list tbody tr")) {
+      if (chosen && row.dataset.id === chosen.dataset.id) row.setAttribute("aria-selected", "true");
+      else row.removeAttribute("aria-selected");
+    }
+    body.classList.toggle("with-panel", chosen !== null);
+  }
+
+  function closePanel() {
+    const panel = find("#panel");
+    if (!panel || panel.hidden) return false;
+    panel.replaceChildren();
+    panel.hidden = true;
+    const address = new URL(window.location.href);
+    address.searchParams.delete("chosen");
+    window.history.pushState({ htmx: true }, "", address);
+    select();
+    return true;
+  }
+
+  function closeAct() {
+    const form = find("#act-form form");
+    if (!form) return false;
+    form.remove();
+    for (const open of all(".act-bar .open")) open.classList.remove("open");
+    const notice = find("#changed-meanwhile");
+    if (notice && !notice.hidden) {
+      notice.hidden = true;
+      htmx.trigger(body, "feed");
+    }
+    return true;
+  }
+
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const { target } = event.detail;
+    if (target.id === "panel" || target.id === "list") select();
+    if (target.id === "panel") find("#panel").scrollTop = 0;
+    if (target.id === "act-form") {
+      const opener = event.detail.requestConfig.elt;
+      for (const open of all(".act-bar .open")) open.classList.remove("open");
+      if (opener.classList.contains("button")) opener.classList.add("open");
+      const first = find("#act-form input:checked, #act-form input:not([type=hidden]), #act-form textarea");
+      if (first) first.focus({ preventScroll: true });
+      find("#act-form").scrollIntoView({ block: "nearest" });
+    }
+    age();
+  });
+
+  document.addEventListener("click", (event) => {
+    const target = event.target;
+    if (target.closest("[data-close-panel]")) {
+      event.preventDefault();
+      closePanel();
+    } else if (target.closest("[data-close-act]")) {
+      event.preventDefault();
+      closeAct();
+    } else if (target.closest("[data-print]")) {
+      window.print();
+    } else if (target.closest("[data-close]")) {
+      target.closest("dialog").close();
+    } else if (target.closest("[data-date]")) {
+      fillWindow(target.closest("[data-date]"));
+    } else if (target.closest("#list tbody tr") && !target.closest("a, button")) {
+      if (window.getSelection().isCollapsed) find(".row-link", target.closest("tr")).click();
+    }
+    for (const menu of all(".menu[open]")) if (!menu.contains(target)) menu.open = false;
+  });
+
+  function fillWindow(button) {
+    const form = button.closest("form");
+    for (const name of ["date", "start", "end"]) form.elements[name].value = button.dataset[name];
+    form.elements.date.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+
+  // -- keys -----------------------------------------------------------------------------------------------------------
+
+  function move(by) {
+    const rows = all("#list tbody tr");
+    if (!rows.length) return;
+    const at = rows.findIndex((row) => row.classList.contains("at"));
+    const from = at >= 0 ? at : rows.findIndex((row) => row.getAttribute("aria-selected") === "true");
+    const next = rows[Math.min(rows.length - 1, Math.max(0, from + by))];
+    for (const row of rows) row.classList.toggle("at", row === next);
+    find(".row-link", next).focus({ preventScroll: true });
+    next.scrollIntoView({ block: "nearest" });
+    if (!find("#panel").hidden) find(".row-link", next).click();
+  }
+
+  let going = 0;
+
+  document.addEventListener("keydown", (event) => {
+    const element = document.activeElement;
+    const isTyping = element && element.matches("input:not([type=radio], [type=checkbox]), textarea, select");
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      const form = element && element.closest("form.act-form, form.intake");
+      if (form) {
+        event.preventDefault();
+        form.requestSubmit();
+      }
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.key === "Escape") {
+      const dialog = find("dialog[open]");
+      if (dialog) return;
+      if (isTyping && element.id === "words") element.blur();
+      else if (!closeAct()) closePanel();
+      return;
+    }
+    if (isTyping || find("dialog[open]")) return;
+    if (going && Date.now() - going < 1500) {
+      going = 0;
+      const place = find(`[data-go="${CSS.escape(event.key)}"]`);
+      if (place) {
+        event.preventDefault();
+        place.click();
+      }
+      return;
+    }
+    if (event.key === "g") {
+      going = Date.now();
+    } else if (event.key === "/") {
+      const words = find("#words");
+      if (words) {
+        words.focus();
+        words.select();
+      } else window.location.assign("/tickets");
+      event.preventDefault();
+    } else if (event.key === "?") {
+      find("#keys").showModal();
+    } else if (event.key === "j" || event.key === "k") {
+      if (find("#list")) move(event.key === "j" ? 1 : -1);
+    } else if (event.key === "n") {
+      window.location.assign("/tickets/new");
+    } else if (/^[a-z]$/.test(event.key)) {
+      const action = find(`#ticket [data-key="${event.key}"]`);
+      if (action) {
+        event.preventDefault();
+        action.click();
+      }
+    }
+  });
+
+  // -- a request that is being typed survives a reload -----------------------------------------------------------------
+
+  const faults = find("#faults");
+  if (faults) faults.focus();
+
+  let dirty = false;
+  document.addEventListener("input", (event) => {
+    if (event.target.closest("[data-keep-draft]")) dirty = true;
+  });
+  document.addEventListener("submit", (event) => {
+    dirty = false;
+    const button = find("button.primary", event.target);
+    // Pressed twice is sent once; the operation's id makes a second one harmless anyway.
+    if (button && !event.target.hasAttribute("hx-post")) window.setTimeout(() => (button.disabled = true), 0);
+  });
+  window.addEventListener("pageshow", () => all("button[disabled]").forEach((button) => (button.disabled = false)));
+  window.addEventListener("beforeunload", (event) => dirty && event.preventDefault());
+
+  select();
+  listen();
+  age();
+})();

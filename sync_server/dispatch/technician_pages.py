@@ -1,0 +1,239 @@
+"""Technicians and their phones: cards, the day's visits, enrolling by QR code, what phones still hold, revoking."""
+
+import asyncio
+import io
+import secrets
+from collections import OrderedDict
+from datetime import datetime
+from typing import Any
+
+import segno
+from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.response import Redirect
+from markupsafe import Markup
+from msgspec import Struct
+
+from shared_schema.lifecycle import Role
+from sync_server.accounts import Accounts, DeviceRow, Person
+from sync_server.clock import Clock
+from sync_server.dispatch.acting import CertificateState, certificate_states
+from sync_server.dispatch.forms import Form, texts
+from sync_server.dispatch.pages import HEADERS, page
+from sync_server.dispatch.reader import Reader
+from sync_server.problems import Problem
+from sync_server.services.desk import Desk, TicketSummary
+from sync_server.settings import Settings
+from sync_server.storage import Storage
+
+_LOCAL = ("http://localhost", "http://127.0.0.1", "http://[::1]")
+
+
+class Card(Struct, frozen=True):
+    person: Person
+    certificates: list[CertificateState]
+    visits: list[TicketSummary]
+    devices: list[DeviceRow]
+
+
+@get("/technicians", include_in_schema=False)
+async def technicians_page(
+    reader: NamedDependency[Reader], accounts: NamedDependency[Accounts], desk: NamedDependency[Desk]
+) -> Response[Any]:
+    people, devices = await accounts.people(Role.TECHNICIAN), await accounts.devices()
+    today = reader.display.today
+    days = await asyncio.gather(*(desk.day(person.id, today) for person in people))
+    cards = [
+        Card(
+            person,
+            certificate_states(person.certificates, today),
+            visits,
+            [device for device in devices if device.person == person.id],
+        )
+        for person, visits in zip(people, days, strict=True)
+    ]
+    template = "technicians/cards.html" if reader.target == "technicians" else "technicians/page.html"
+    return page(template, reader, here="technicians", technicians=cards)
+
+
+@get("/devices", include_in_schema=False)
+async def devices_page(reader: NamedDependency[Reader], accounts: NamedDependency[Accounts]) -> Response[Any]:
+    template = "device_table.html" if reader.target == "devices" else "devices.html"
+    return page(template, reader, here="devices", devices=await accounts.devices())
+
+
+# -- enrolling --------------------------------------------------------------------------------------------------------
+
+
+class Offer(Struct, frozen=True):
+    """An enrolment being offered on somebody's screen."""
+
+    mark: str
+    state: str
+    """open, used or expired"""
+    expires_at: datetime
+    minutes_left: int = 0
+    url: str = ""
+    qr: Markup = Markup()
+    needs_https: bool = False
+    device_name: str = ""
+
+
+class Offered(Struct, frozen=True):
+    person: str
+    offered_at: datetime
+    expires_at: datetime
+    enrolled_before: frozenset[tuple[str, datetime]]
+
+
+_offered: OrderedDict[str, Offered] = OrderedDict()
+"""By a mark that is no key: what a page that shows a QR code asks with, to learn that it has been used. Lost at a
+restart, and then the page says that the offer is over; the key itself is kept by accounts, hashed."""
+
+_REMEMBERED = 1000
+
+
+async def _technician(person_id: str, accounts: Accounts) -> Person:
+    person = await accounts.person(person_id)
+    if person is None or person.role is not Role.TECHNICIAN or not person.active:
+        raise Problem("not-found")
+    return person
+
+
+@get("/technicians/{person_id:str}/enrol", include_in_schema=False)
+async def enrol_page(
+    person_id: str, reader: NamedDependency[Reader], accounts: NamedDependency[Accounts]
+) -> Response[Any]:
+    technician = await _technician(person_id, accounts)
+    return page("technicians/enrol.html", reader, here="technicians", technician=technician, offer=None)
+
+
+@post("/technicians/{person_id:str}/enrol", include_in_schema=False, request_max_body_size=64_000)
+async def offer_enrolment(
+    person_id: str,
+    reader: NamedDependency[Reader],
+    accounts: NamedDependency[Accounts],
+    settings: NamedDependency[Settings],
+    clock: NamedDependency[Clock],
+) -> Response[Any]:
+    technician = await _technician(person_id, accounts)
+    before = frozenset((device.id, device.enrolled_at) for device in await accounts.devices(person_id))
+    offer = await accounts.offer_enrolment(person_id, reader.person)
+    if offer is None:
+        raise Problem("not-found")
+    mark, now = secrets.token_urlsafe(12), clock.now()
+    _offered[mark] = Offered(person_id, now, offer.expires_at, before)
+    while len(_offered) > _REMEMBERED:
+        _offered.popitem(last=False)
+    shown = Offer(
+        mark=mark,
+        state="open",
+        expires_at=offer.expires_at,
+        minutes_left=_minutes(offer.expires_at, now),
+        url=offer.url,
+        qr=_qr(offer.url),
+        needs_https=not settings.address.startswith(("https://", *_LOCAL)),
+    )
+    return page("technicians/enrol.html", reader, here="technicians", technician=technician, offer=shown)
+
+
+@get("/technicians/{person_id:str}/enrol/{mark:str}", include_in_schema=False)
+async def enrolment_state(
+    person_id: str,
+    mark: str,
+    reader: NamedDependency[Reader],
+    accounts: NamedDependency[Accounts],
+    clock: NamedDependency[Clock],
+) -> Response[Any]:
+    """Asked by the page with the QR code; 204 while nobody has used it."""
+    technician = await _technician(person_id, accounts)
+    offered = _offered.get(mark)
+    if offered is None or offered.person != person_id:
+        gone = Offer(mark=mark, state="expired", expires_at=clock.now())
+        return page("technicians/offer.html", reader, technician=technician, offer=gone)
+    for device in await accounts.devices(person_id):
+        if device.revoked_at is None and (device.id, device.enrolled_at) not in offered.enrolled_before:
+            used = Offer(mark=mark, state="used", expires_at=offered.expires_at, device_name=device.name)
+            return page("technicians/offer.html", reader, technician=technician, offer=used)
+    if clock.now() >= offered.expires_at:
+        over = Offer(mark=mark, state="expired", expires_at=offered.expires_at)
+        return page("technicians/offer.html", reader, technician=technician, offer=over)
+    return Response(None, status_code=204, headers=HEADERS)
+
+
+def _minutes(until: datetime, now: datetime) -> int:
+    return max(0, -(-int((until - now).total_seconds()) // 60))
+
+
+def _qr(url: str) -> Markup:
+    """Dark on white in both themes: a camera expects it so."""
+    drawn = io.BytesIO()
+    segno.make(url, error="m", micro=False).save(
+        drawn,
+        kind="svg",
+        xmldecl=False,
+        svgns=False,
+        nl=False,
+        border=4,
+        omitsize=True,
+        svgclass="qr-code",
+        lineclass=None,
+        dark="#000",
+        light="#fff",
+    )
+    return Markup(drawn.getvalue().decode())  # noqa: S704 - segno's own drawing: only coordinates in it
+
+
+# -- revoking ---------------------------------------------------------------------------------------------------------
+
+
+async def _device(device_id: str, accounts: Accounts) -> DeviceRow:
+    for device in await accounts.devices():
+        if device.id == device_id:
+            return device
+    raise Problem("not-found")
+
+
+@get("/devices/{device_id:str}/revoke", include_in_schema=False)
+async def revoke_page(
+    device_id: str, reader: NamedDependency[Reader], accounts: NamedDependency[Accounts]
+) -> Response[Any]:
+    device = await _device(device_id, accounts)
+    return page("revoke.html", reader, here="devices", device=device, form=Form({}, reader.words))
+
+
+@post("/devices/{device_id:str}/revoke", include_in_schema=False, request_max_body_size=64_000)
+async def revoke(
+    request: Request[Any, Any, Any],
+    device_id: str,
+    reader: NamedDependency[Reader],
+    accounts: NamedDependency[Accounts],
+) -> Response[Any]:
+    device = await _device(device_id, accounts)
+    form = Form(texts(await request.form()), reader.words)
+    form.line("reason", required=True)
+    if form.faults:
+        return page("revoke.html", reader, here="devices", status_code=422, device=device, form=form)
+    await accounts.revoke(device.id, reader.person)
+    return Redirect("/devices", status_code=303)
+
+
+# -- the price list, and faces ----------------------------------------------------------------------------------------
+
+
+@get("/prices", include_in_schema=False)
+async def prices_page(reader: NamedDependency[Reader], storage: NamedDependency[Storage]) -> Response[Any]:
+    prices = await storage.read(lambda reading: reading.prices.all())
+    return page("prices.html", reader, here="prices", prices=prices)
+
+
+route_handlers = [
+    technicians_page,
+    devices_page,
+    enrol_page,
+    offer_enrolment,
+    enrolment_state,
+    revoke_page,
+    revoke,
+    prices_page,
+]

@@ -1,0 +1,297 @@
+"""The tickets' pages: the live list with the chosen ticket beside it, the ticket itself, and everything done to it."""
+
+import uuid
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.datastructures import UploadFile
+from litestar.di import NamedDependency
+from litestar.params import Parameter
+from litestar.response import Redirect
+
+from shared_schema.apply import Filing
+from shared_schema.evidence import PhotoSlot
+from shared_schema.identifiers import TicketId
+from shared_schema.lifecycle import Kind, Role
+from shared_schema.operations import AddPhoto
+from shared_schema.sync_protocol import Verdict
+from sync_server.accounts import Accounts, access_ticket
+from sync_server.clock import Clock
+from sync_server.dispatch.acting import Acting, around, fresh, new_id, refused, with_candidates
+from sync_server.dispatch.acts import Act, act_of, name_for
+from sync_server.dispatch.forms import Form, files, texts
+from sync_server.dispatch.pages import HEADERS, page
+from sync_server.dispatch.reader import Reader
+from sync_server.dispatch.ticket_list import list_values
+from sync_server.dispatch.ticket_view import TicketView, ticket_view
+from sync_server.dispatch.wanted import wanted_in
+from sync_server.problems import Problem
+from sync_server.services.desk import Desk, TicketFile
+from sync_server.services.photo_files import NotAPicture, PhotoFiles, Stored, TooLarge
+
+FORM_BYTES = 256_000
+PHOTOS_BYTES = 200 * 2**20
+MOST_PHOTOS = 20
+
+
+async def _file_of(ticket_id: str, reader: Reader, desk: Desk) -> TicketFile:
+    """The ticket as this person may see it. Raises Problem `ticket-unknown`."""
+    try:
+        msgspec.convert(ticket_id, TicketId)
+    except msgspec.ValidationError:
+        raise Problem("ticket-unknown") from None
+    file = await desk.ticket(ticket_id)
+    seen = access_ticket(reader.person, file.ticket) if file else None
+    if file is None or seen is None:
+        raise Problem("ticket-unknown")
+    return msgspec.structs.replace(file, ticket=seen)
+
+
+async def _shown(file: TicketFile, reader: Reader, accounts: Accounts, where: str) -> dict[str, Any]:
+    """What the ticket's templates need. That this person is now shown the customer's data is noted."""
+    await accounts.note_views(reader.person, [file.ticket.id], where)
+    return {
+        "file": _view(file, reader),
+        "acting": None,
+        "close_address": "/tickets",
+        "name_of": lambda person_id: file.names.get(person_id, person_id),
+    }
+
+
+def _view(file: TicketFile, reader: Reader) -> TicketView:
+    return ticket_view(file, reader.words, reader.display)
+
+
+# -- looking ----------------------------------------------------------------------------------------------------------
+
+
+@get("/tickets", include_in_schema=False)
+async def ticket_list(
+    request: Request[Any, Any, Any],
+    reader: NamedDependency[Reader],
+    desk: NamedDependency[Desk],
+    accounts: NamedDependency[Accounts],
+) -> Response[Any]:
+    wanted = wanted_in(request.query_params)
+    values = list_values(await desk.tickets(wanted.filter()), wanted, reader)
+    if reader.target == "list":
+        answer = page("ticket_list.html", reader, **values)
+        if request.headers.get("hx-trigger") != "list":  # not when it only brings itself up to date
+            answer.headers["HX-Push-Url"] = wanted.address()
+        return answer
+    values |= {"file": None, "acting": None}
+    if wanted.chosen and await desk.ticket(wanted.chosen):
+        file = await _file_of(wanted.chosen, reader, desk)
+        values |= await _shown(file, reader, accounts, "panel")
+        values["close_address"] = wanted.address(chosen="")
+    technicians = await accounts.people(Role.TECHNICIAN)
+    return page(
+        "tickets.html",
+        reader,
+        here="tickets",
+        kinds=[kind.value for kind in Kind],
+        technicians=technicians,
+        regions=await desk.regions(),
+        **values,
+    )
+
+
+@get("/tickets/{ticket_id:str}", include_in_schema=False)
+async def ticket_page(
+    ticket_id: str,
+    reader: NamedDependency[Reader],
+    desk: NamedDependency[Desk],
+    accounts: NamedDependency[Accounts],
+    clock: NamedDependency[Clock],
+    act: Annotated[str, Parameter(query="act")] = "",
+) -> Response[Any]:
+    file = await _file_of(ticket_id, reader, desk)
+    values = await _shown(file, reader, accounts, "page")
+    wanted = act_of(act)
+    if wanted is not None and wanted.possible(file.ticket):
+        values["acting"] = await _prepared(fresh(wanted, file.ticket, reader, clock), file, reader, accounts, desk)
+    return page("ticket_page.html", reader, here="tickets", **values)
+
+
+@get("/tickets/{ticket_id:str}/panel", include_in_schema=False)
+async def ticket_panel(
+    ticket_id: str,
+    reader: NamedDependency[Reader],
+    desk: NamedDependency[Desk],
+    accounts: NamedDependency[Accounts],
+) -> Response[Any]:
+    file = await _file_of(ticket_id, reader, desk)
+    return page("panel.html", reader, **await _shown(file, reader, accounts, "panel"))
+
+
+@get("/tickets/{ticket_id:str}/file", include_in_schema=False)
+async def ticket_again(
+    ticket_id: str,
+    reader: NamedDependency[Reader],
+    desk: NamedDependency[Desk],
+    accounts: NamedDependency[Accounts],
+    seen: Annotated[str, Parameter(query="seen")] = "",
+) -> Response[Any]:
+    """The open ticket anew; 204 where it is as it was seen."""
+    file = await _file_of(ticket_id, reader, desk)
+    if _view(file, reader).mark == seen:
+        return Response(None, status_code=204, headers=HEADERS)
+    return page("ticket/file.html", reader, **await _shown(file, reader, accounts, "live"))
+
+
+# -- doing ------------------------------------------------------------------------------------------------------------
+
+
+async def _prepared(acting: Acting, file: TicketFile, reader: Reader, accounts: Accounts, desk: Desk) -> Acting:
+    if acting.kind == "assign_ticket":
+        return await with_candidates(acting, file.ticket, reader, accounts, desk)
+    return acting
+
+
+def _wanted_act(kind: str) -> Act:
+    act = act_of(kind)
+    if act is None:
+        raise Problem("not-found")
+    return act
+
+
+@get("/tickets/{ticket_id:str}/act/{kind:str}", include_in_schema=False)
+async def act_form(
+    ticket_id: str,
+    kind: str,
+    reader: NamedDependency[Reader],
+    desk: NamedDependency[Desk],
+    accounts: NamedDependency[Accounts],
+    clock: NamedDependency[Clock],
+) -> Response[Any]:
+    act = _wanted_act(kind)
+    if not reader.target:  # a form's address opened in a window of its own
+        return Redirect(f"/tickets/{ticket_id}?act={act.kind}", status_code=303)
+    file = await _file_of(ticket_id, reader, desk)
+    acting = await _prepared(fresh(act, file.ticket, reader, clock), file, reader, accounts, desk)
+    return page(f"ticket/acts/{act.template}", reader, acting=acting, file=_view(file, reader))
+
+
+@get("/tickets/{ticket_id:str}/technicians", include_in_schema=False)
+async def technicians_of_day(
+    request: Request[Any, Any, Any],
+    ticket_id: str,
+    reader: NamedDependency[Reader],
+    desk: NamedDependency[Desk],
+    accounts: NamedDependency[Accounts],
+) -> Response[Any]:
+    """The technician picker for the window being typed."""
+    file = await _file_of(ticket_id, reader, desk)
+    form = Form({name: str(value) for name, value in request.query_params.items()}, reader.words)
+    acting = around(_wanted_act("assign_ticket"), file.ticket, form, reader)
+    acting = await with_candidates(acting, file.ticket, reader, accounts, desk)
+    return page("ticket/technicians.html", reader, acting=acting)
+
+
+@post("/tickets/{ticket_id:str}/act/{kind:str}", include_in_schema=False, request_max_body_size=PHOTOS_BYTES)
+async def act(
+    request: Request[Any, Any, Any],
+    ticket_id: str,
+    kind: str,
+    reader: NamedDependency[Reader],
+    desk: NamedDependency[Desk],
+    accounts: NamedDependency[Accounts],
+    photo_files: NamedDependency[PhotoFiles],
+    clock: NamedDependency[Clock],
+) -> Response[Any]:
+    wanted = _wanted_act(kind)
+    file = await _file_of(ticket_id, reader, desk)
+    data = await request.form()
+    form = Form(texts(data), reader.words)
+    operation_id = form.identifier("operation_id") or new_id(clock)
+    verdicts: list[Verdict] = []
+    if wanted.kind == "add_photo":
+        stored = await photos_typed(files(data, "photos"), form, photo_files)
+        if not stored:
+            form.fault("photos", "fault.photos")
+        if not form.faults:
+            verdicts = await add_photos(stored, file.ticket.id, operation_id, reader, desk)
+    else:
+        operation = wanted.read(form, file.ticket, reader.display)
+        if operation is not None:
+            base_version = _number(form.value("base_version"), file.ticket.version)
+            verdicts = [
+                await desk.perform(
+                    reader.person, file.ticket.id, operation, operation_id=operation_id, base_version=base_version
+                )
+            ]
+    after = await _file_of(ticket_id, reader, desk)
+    refusal = next((verdict for verdict in verdicts if verdict.filing is Filing.REFUSED), None)
+    if verdicts and refusal is None:
+        return await _done(after, reader, accounts, wanted)
+    acting = around(wanted, after.ticket, form, reader)
+    if refusal is not None:
+        acting = refused(wanted, after.ticket, form, refusal, reader, clock)
+    values = await _shown(after, reader, accounts, "act")
+    values["acting"] = await _prepared(acting, after, reader, accounts, desk)
+    template = "ticket/file.html" if reader.target else "ticket_page.html"
+    return page(template, reader, here="tickets", status_code=409 if refusal else 422, **values)
+
+
+async def _done(file: TicketFile, reader: Reader, accounts: Accounts, act: Act) -> Response[Any]:
+    if not reader.target:
+        return Redirect(f"/tickets/{file.ticket.id}", status_code=303)
+    answer = page("ticket/file.html", reader, **await _shown(file, reader, accounts, "act"))
+    told = reader.words(f"act.{name_for(act, file.ticket)}.done", number=file.ticket.number)
+    answer.headers["HX-Trigger"] = ascii_json({"told": told})
+    return answer
+
+
+def ascii_json(value: object) -> str:
+    """JSON in ASCII only: what a header can carry."""
+    text = msgspec.json.encode(value).decode()
+    return "".join(sign if ord(sign) < 128 else _escaped(sign) for sign in text)
+
+
+def _escaped(sign: str) -> str:
+    units = sign.encode("utf-16-be")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+
+
+def _number(text: str, otherwise: int) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else otherwise
+
+
+# -- photos that a customer sent ---------------------------------------------------------------------------------------
+
+
+async def photos_typed(chosen: list[UploadFile], form: Form, photo_files: PhotoFiles) -> list[Stored]:
+    """The pictures among the chosen files, stored; what is wrong with the others is noted on the form."""
+    if len(chosen) > MOST_PHOTOS:
+        form.fault("photos", "fault.too_many_photos", limit=MOST_PHOTOS)
+        return []
+    stored: list[Stored] = []
+    for file in chosen:
+        match await photo_files.store(await file.read(photo_files.limit_bytes + 1)):
+            case Stored() as photo:
+                stored.append(photo)
+            case NotAPicture():
+                form.fault("photos", "fault.not_a_picture", name=file.filename)
+            case TooLarge(limit_bytes=limit):
+                form.fault("photos", "fault.photo_too_large", name=file.filename, limit=limit // 2**20)
+    return stored
+
+
+async def add_photos(
+    photos: list[Stored], ticket_id: str, operation_id: str, reader: Reader, desk: Desk
+) -> list[Verdict]:
+    """One operation for each photo, under ids that follow from the form's: sent twice, they are added once."""
+    return [
+        await desk.perform(
+            reader.person,
+            ticket_id,
+            AddPhoto(photo.sha256, photo.size_bytes, photo.media_type, PhotoSlot.REPORTED),
+            operation_id=str(uuid.uuid5(uuid.UUID(operation_id), photo.sha256)),
+            base_version=0,
+        )
+        for photo in {photo.sha256: photo for photo in photos}.values()
+    ]
+
+
+route_handlers = [ticket_list, ticket_page, ticket_panel, ticket_again, act_form, technicians_of_day, act]

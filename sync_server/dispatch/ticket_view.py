@@ -1,0 +1,280 @@
+"""A ticket as its page shows it: history in plain words, evidence with whether it holds, and what can be done next."""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from shared_schema import operations as op
+from shared_schema.apply import Filing
+from shared_schema.evidence import Arrival, Note, Objection, Photo, PhotoSlot, SignOff, digest
+from shared_schema.lifecycle import VISIT_KINDS, Kind, Status
+from shared_schema.ticket import Ticket, late_evidence
+from sync_server.dispatch.acts import Offer, offers
+from sync_server.dispatch.display import Display
+from sync_server.dispatch.pages import icon_of_operation
+from sync_server.dispatch.signatures import Drawing, drawing
+from sync_server.services.desk import HistoryEntry, TicketFile, TicketSummary
+from sync_server.storage.journal import OFFICE
+from sync_server.words import Words
+
+_NOTICEABLE = timedelta(minutes=2)
+"""An operation received so much later than it was made was made without a network."""
+
+_VISIT_WAY = (
+    Status.RECEIVED,
+    Status.CONFIRMED,
+    Status.ASSIGNED,
+    Status.ACCEPTED,
+    Status.TRAVELLING,
+    Status.ARRIVED,
+    Status.WORKING,
+    Status.WORK_DONE,
+    Status.SIGNED_OFF,
+    Status.CLOSED,
+)
+_REMOTE_WAY = (Status.RECEIVED, Status.CONFIRMED, Status.SOLVED_REMOTELY, Status.CLOSED)
+_STANDS_AT = {
+    Status.REOPENED: Status.RECEIVED,
+    Status.WAITING: Status.WORKING,
+    Status.OBJECTED: Status.WORK_DONE,
+}
+"""States beside the way, and where on it they are."""
+
+
+class Step(Struct, frozen=True):
+    status: str
+    state: str
+    """past, now or ahead"""
+
+
+class LateItem(Struct, frozen=True):
+    key: str
+    icon: str
+    person: str
+    at: datetime
+    words: str = ""
+
+
+class HistoryLine(Struct, frozen=True):
+    kind: str
+    icon: str
+    tone: str
+    title: str
+    actor: str
+    occurred_at: datetime | None
+    received_at: datetime
+    filing: str
+    detail: str
+    refusal: str
+    device: str
+    """Empty for what was done at the desk."""
+    sequence: int | None
+    delayed: bool
+
+
+class Signed(Struct, frozen=True):
+    value: SignOff
+    width: int
+    height: int
+    path: str
+    verified: bool
+
+
+class Objected(Struct, frozen=True):
+    value: Objection
+    verified: bool
+
+
+class TicketView(Struct, frozen=True):
+    ticket: Ticket
+    mark: str
+    """Changes whenever anything on the page does; the page asks with it whether it is still current."""
+    way: list[Step]
+    offers: list[Offer]
+    late: list[LateItem]
+    refused: list[HistoryLine]
+    history: list[HistoryLine]
+    """Newest first."""
+    photos: list[tuple[str, list[Photo]]]
+    present: set[str]
+    photos_missing: bool
+    sign_offs: list[Signed]
+    objections: list[Objected]
+    links: list[TicketSummary]
+
+
+def ticket_view(file: TicketFile, words: Words, display: Display) -> TicketView:
+    ticket = file.ticket
+    names = file.names
+    history = [_line(entry, names, words, display) for entry in file.history]
+    photos = _by_slot(ticket.photos)
+    wanted = {photo.sha256 for photo in ticket.photos}
+    return TicketView(
+        ticket=ticket,
+        mark=_mark(file),
+        way=_way(ticket),
+        offers=offers(ticket),
+        late=_late(ticket),
+        refused=[line for line in history if line.filing == Filing.REFUSED.value and line.device],
+        history=history[::-1],
+        photos=photos,
+        present=file.photos,
+        photos_missing=bool(wanted - file.photos),
+        sign_offs=[_signed(each) for each in reversed(ticket.sign_offs)],
+        objections=[
+            Objected(each, digest(each.statement) == each.statement_sha256) for each in reversed(ticket.objections)
+        ],
+        links=file.links,
+    )
+
+
+def photo_hashes(ticket: Ticket) -> set[str]:
+    """Every photo the page may show."""
+    objected = (sha256 for objection in ticket.objections for sha256 in objection.photos)
+    return {photo.sha256 for photo in ticket.photos}.union(objected)
+
+
+def _mark(file: TicketFile) -> str:
+    links = ",".join(f"{link.id}:{link.version}" for link in file.links)
+    seen = f"{file.ticket.version}|{len(file.history)}|{sorted(file.photos)}|{links}"
+    return hashlib.sha256(seen.encode()).hexdigest()[:16]
+
+
+def _way(ticket: Ticket) -> list[Step]:
+    visit = ticket.kind in VISIT_KINDS and ticket.status is not Status.SOLVED_REMOTELY
+    if ticket.status in {Status.CLOSED, Status.CANCELLED}:
+        visit = ticket.assignment is not None
+    way = list(_VISIT_WAY if visit else _REMOTE_WAY)
+    if ticket.status is Status.CANCELLED:
+        way = [*way[:-1], Status.CANCELLED]
+        return [Step(status.value, "now" if status is Status.CANCELLED else "skipped") for status in way]
+    stands = _STANDS_AT.get(ticket.status, ticket.status)
+    at = way.index(stands) if stands in way else 0
+    shown = [ticket.status if place == at else status for place, status in enumerate(way)]
+    return [
+        Step(status.value, "past" if place < at else "now" if place == at else "ahead")
+        for place, status in enumerate(shown)
+    ]
+
+
+def _late(ticket: Ticket) -> list[LateItem]:
+    return [_late_item(item) for item in late_evidence(ticket)]
+
+
+def _late_item(item: Note | Photo | Arrival | SignOff | Objection) -> LateItem:
+    match item:
+        case Note():
+            return LateItem("operation.add_note", "note", item.author, item.written_at, item.text)
+        case Photo():
+            return LateItem("operation.add_photo", "photo", item.taken_by, item.taken_at)
+        case Arrival():
+            return LateItem("operation.arrive", "arrived", item.technician, item.arrived_at)
+        case SignOff():
+            return LateItem("operation.sign_off", "signed_off", item.technician, item.signed_at, item.comment)
+        case Objection():
+            return LateItem("operation.raise_objection", "objected", item.technician, item.raised_at, item.words)
+
+
+def _by_slot(photos: Iterable[Photo]) -> list[tuple[str, list[Photo]]]:
+    found: dict[PhotoSlot, dict[str, Photo]] = {}
+    for photo in photos:
+        found.setdefault(photo.slot, {}).setdefault(photo.sha256, photo)
+    return [(slot.value, list(found[slot].values())) for slot in PhotoSlot if slot in found]
+
+
+def _signed(sign_off: SignOff) -> Signed:
+    drawn: Drawing = drawing(sign_off.signature)
+    verified = digest(sign_off.statement) == sign_off.statement_sha256
+    return Signed(sign_off, drawn.width, drawn.height, drawn.path, verified)
+
+
+# -- history in plain words -------------------------------------------------------------------------------------------
+
+
+def _line(entry: HistoryEntry, names: dict[str, str], words: Words, display: Display) -> HistoryLine:
+    operation = entry.envelope.operation if entry.envelope else None
+    title = words(f"operation.{entry.kind}") if words.knows(f"operation.{entry.kind}") else words("history.unreadable")
+    if isinstance(operation, op.AssignTicket) and operation.replaces not in {None, operation.technician}:
+        title = words("history.reassigned")
+    is_phone = entry.device != OFFICE
+    delayed = entry.occurred_at is not None and abs(entry.received_at - entry.occurred_at) > _NOTICEABLE
+    return HistoryLine(
+        kind=entry.kind,
+        icon=icon_of_operation(entry.kind),
+        tone=f"filed-{entry.filing.value}",
+        title=title,
+        actor=entry.actor_name or words("history.somebody"),
+        occurred_at=entry.occurred_at,
+        received_at=entry.received_at,
+        filing=entry.filing.value,
+        detail=_detail(operation, names, words, display) if operation else "",
+        refusal=words.refusal(entry.rejection) if entry.filing is Filing.REFUSED else "",
+        device=(entry.device_name or words("device.unnamed")) if is_phone else "",
+        sequence=entry.envelope.sequence if entry.envelope and is_phone else None,
+        delayed=is_phone and delayed,
+    )
+
+
+def _detail(operation: op.Operation, names: dict[str, str], words: Words, display: Display) -> str:
+    """What was said or decided, beside what kind of operation it was."""
+    match operation:
+        case op.CreateTicket(ticket_kind=kind, problem=problem):
+            return f"{words('kind.' + Kind(kind).value)} · {problem}"
+        case op.ConfirmTicket(severity=severity, words=said):
+            return _joined(words(f"severity.{severity.value}"), said)
+        case op.GradeTicket(severity=severity):
+            return words(f"severity.{severity.value}")
+        case op.AssignTicket(technician=technician, window=window):
+            return (
+                f"{names.get(technician, technician)} · {display.short(window.start)}–{display.clock_time(window.end)}"
+            )
+        case op.CancelTicket(reason=said) | op.ReopenTicket(reason=said):
+            return said
+        case (
+            op.RecordRemoteHelp(words=said)
+            | op.SolveRemotely(words=said)
+            | op.CloseTicket(words=said)
+            | op.ConfirmProblem(words=said)
+            | op.WaitFor(words=said)
+            | op.RaiseObjection(words=said)
+        ):
+            return said
+        case op.FinishWork(found=found, done=done):
+            colon = words("list.colon")
+            return f"{words('problem_of.found')}{colon}{found}\n{words('problem_of.done')}{colon}{done}"
+        case op.SignOffVisit(signer=signer, rating=rating, comment=comment):
+            return _joined(f"{signer} · {words.count('sign_off.stars', rating)}", comment)
+        case op.AddNote(text=text):
+            return text
+        case op.AddPhoto(slot=slot):
+            return words(f"slot.{slot.value}")
+        case op.CorrectDetails():
+            return _corrections(operation, words)
+        case _:
+            return ""
+
+
+def _joined(*parts: str) -> str:
+    return " · ".join(part for part in parts if part)
+
+
+def _corrections(operation: op.CorrectDetails, words: Words) -> str:
+    before_and_after = (
+        ("field.customer_name", operation.seen_customer.name, operation.customer.name),
+        ("field.customer_phone", operation.seen_customer.phone, operation.customer.phone),
+        ("field.region", operation.seen_customer.region, operation.customer.region),
+        ("field.address", operation.seen_customer.address, operation.customer.address),
+        ("field.category", operation.seen_product.category, operation.product.category),
+        ("field.model", operation.seen_product.model, operation.product.model),
+        ("field.serial", operation.seen_product.serial, operation.product.serial),
+        ("field.order_number", operation.seen_product.order_number, operation.product.order_number),
+        ("field.purchased_on", operation.seen_product.purchased_on, operation.product.purchased_on),
+        ("field.warranty_until", operation.seen_product.warranty_until, operation.product.warranty_until),
+    )
+    return "\n".join(
+        f"{words(key)}{words('list.colon')}{before or '—'} → {after or '—'}"
+        for key, before, after in before_and_after
+        if before != after
+    )
