@@ -111,7 +111,7 @@ class Accounts:
         """Add somebody, or bring what is known of them up to date. Raises LoginTaken or PasswordUnfit."""
         password_hash = None if password is None else await self._hashed(password)
         if person.login is not None:
-            person = replace(person, login=_login(person.login))
+            person = replace(person, login=_login(person.login) or None)
         at_ms = self._now_ms()
 
         def save(writing: Writing) -> None:
@@ -359,7 +359,9 @@ def _sha256(secret: str) -> str:
 
 
 def _login(login: str) -> str:
-    return login.strip().lower()[:200]
+    """As names are compared and counted; what no name can be, and no database can be asked for, is nobody's."""
+    login = login.strip().lower()[:200]
+    return login if login.isprintable() else ""
 
 
 def _moment(at_ms: int | None) -> datetime | None:
