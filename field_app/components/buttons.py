@@ -89,9 +89,16 @@ def quiet(
 
 
 def round_icon(
-    identifier: str, icon: ft.IconData, label: str, on_click: Handler | None, *, color: str = theme.INK
+    identifier: str,
+    icon: ft.IconData,
+    label: str,
+    on_click: Handler | None,
+    *,
+    color: str = theme.INK,
+    url: str | None = None,
 ) -> ft.Control:
     """A button that is only an icon; `label` is read aloud and shown when it is held."""
     return identified(
-        identifier, ft.IconButton(icon=icon, icon_color=color, tooltip=label, on_click=on_click, width=48, height=48)
+        identifier,
+        ft.IconButton(icon=icon, icon_color=color, tooltip=label, on_click=on_click, url=url, width=48, height=48),
     )

@@ -61,4 +61,5 @@ def typed(
             ),
         ],
         spacing=6,
+        horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
     )

@@ -212,6 +212,7 @@ def page_view(
             elevation_on_scroll=0,
             toolbar_height=52,
             center_title=False,
+            title_spacing=16 if place else 0,
             automatically_imply_leading=not place,
             actions=list(actions),
             actions_padding=ft.Padding.only(right=8),

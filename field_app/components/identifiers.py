@@ -1,5 +1,8 @@
 """The stable names by which tests and assistive tools find what is on the screen.
 
+A page is identified by a text on it: Flutter's web engine forgets the identifier of a node whose role changes later
+(a group that gets a label, a box that gets something to tap), and a text never changes its role.
+
 In the browser: `[flt-semantics-identifier='today']` after `flt-semantics-placeholder` was clicked once. A text field's
 own element is an `input` or `textarea` inside the identified one.
 
@@ -14,8 +17,8 @@ own element is an `input` or `textarea` inside the identified one.
                  wait-customer · finish-found finish-done finish-submit
     camera       camera · camera-shutter · camera-gallery · camera-done · camera-message · camera-count
     hand-over    hand-over · statement · rating-1…rating-5 · comment · signer · accept · object · hand-back
-    signature    signature-pad · signature-clear · signature-clear-sure · signature-submit
-    objection    objection-words · objection-photo · objection-submit
+    signature    signature · signature-pad · signature-clear · signature-clear-sure · signature-submit
+    objection    objection · objection-words · objection-photo · objection-submit
     handed back  handed-back · back-to-ticket
     sync         sync · saved-through · received-through · entry-<sequence> · mark-read-<sequence> · last-round
     me           me · me-credential · prices · language-zh_CN language-en · theme-system theme-light theme-dark

@@ -36,7 +36,7 @@ def step_line(line: Sequence[Step], words: Words, today: date, inside: Sequence[
         head: list[ft.Control] = [
             text.strong(name, expand=True)
             if is_open
-            else text.body(name, color=theme.INK if step.place is Place.DONE else theme.QUIET, expand=True)
+            else text.note(name, color=theme.INK if step.place is Place.DONE else theme.QUIET, expand=True)
         ]
         if step.at is not None:
             head.append(text.small(words.moment(step.at, today)))
@@ -66,13 +66,13 @@ def step_line(line: Sequence[Step], words: Words, today: date, inside: Sequence[
                                 ),
                             ],
                             width=24,
-                            spacing=2,
+                            spacing=1,
                             horizontal_alignment=ft.CrossAxisAlignment.CENTER,
                         ),
                         ft.Container(
                             ft.Column(content, spacing=8, horizontal_alignment=ft.CrossAxisAlignment.STRETCH),
                             expand=True,
-                            padding=ft.Padding.only(bottom=0 if last else 14),
+                            padding=ft.Padding.only(bottom=0 if last else 14 if is_open else 6),
                         ),
                     ],
                     spacing=12,

@@ -33,8 +33,10 @@ def TicketCard(
     day = window_start(ticket).astimezone().date()
     window = words.window(ticket.assignment.window)
     late = day < today
+    severity = badges.severity_badge(ticket.severity, words)
     when: list[ft.Control] = [
         text.title(window, expand=True) if is_next else text.strong(window, expand=True),
+        *([severity] if severity is not None else []),
         badges.status_badge(ticket.status, words),
     ]
     lines: list[ft.Control] = [ft.Row(when, spacing=8)]
@@ -47,10 +49,6 @@ def TicketCard(
     ]
     if is_next:
         lines.append(text.body(ticket.problem, lines=3))
-        lines.append(badges.facts_row(badges.severity_badge(ticket.severity, words)))
-    elif ticket.severity is not None:
-        severity = badges.severity_badge(ticket.severity, words)
-        lines.append(badges.facts_row(severity))
     return identified(
         f"ticket-{ticket.number}",
         ft.Container(

@@ -138,31 +138,27 @@ def CameraView(app: AppState, ticket: Ticket, slot: PhotoSlot) -> ft.Control:
         horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
         controls=[
             ft.SafeArea(
-                identified(
-                    "camera",
-                    ft.Column(
-                        [
-                            _top(app, slot, back),
-                            ft.Container(finder, expand=True, clip_behavior=ft.ClipBehavior.HARD_EDGE),
-                            _notice(app),
-                            ft.Container(
-                                ft.Row(
-                                    photos.strip(taken, app.photo, words, size=56),
-                                    scroll=ft.ScrollMode.AUTO,
-                                    spacing=8,
-                                ),
-                                height=72 if taken else 0,
-                                padding=ft.Padding.symmetric(horizontal=16, vertical=8),
+                ft.Column(
+                    [
+                        _top(app, slot, back),
+                        ft.Container(finder, expand=True, clip_behavior=ft.ClipBehavior.HARD_EDGE),
+                        _notice(app),
+                        ft.Container(
+                            ft.Row(
+                                photos.strip(taken, app.photo, words, size=56),
+                                scroll=ft.ScrollMode.AUTO,
+                                spacing=8,
                             ),
-                            _controls(
-                                app, len(taken), bool(trouble), phase == _READY, app.doing(take), picker.current, back
-                            ),
-                        ],
-                        spacing=0,
-                        expand=True,
-                        horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
-                    ),
+                            height=72 if taken else 0,
+                            padding=ft.Padding.symmetric(horizontal=16, vertical=8),
+                        ),
+                        _controls(
+                            app, len(taken), bool(trouble), phase == _READY, app.doing(take), picker.current, back
+                        ),
+                    ],
+                    spacing=0,
                     expand=True,
+                    horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
                 ),
                 expand=True,
             )
@@ -174,7 +170,7 @@ def _top(app: AppState, slot: PhotoSlot, back: str) -> ft.Control:
     return ft.Row(
         [
             buttons.round_icon("back", ft.Icons.CLOSE, app.words("camera.close"), app.going(back), color=_WHITE),
-            text.strong(app.words.shared(f"slot.{slot.value}"), color=_WHITE),
+            identified("camera", text.strong(app.words.shared(f"slot.{slot.value}"), color=_WHITE)),
         ]
     )
 
@@ -236,7 +232,9 @@ def _controls(
             icon=ft.Icons.PHOTO_LIBRARY_OUTLINED,
             # Opened by the client itself: a browser allows it only while the finger is still on the button.
             action=ft.PickFiles(picker, file_type=ft.FilePickerFileType.IMAGE, allow_multiple=True, with_data=True),
-            style=ft.ButtonStyle(color=_WHITE, icon_color=_WHITE, text_style=ft.TextStyle(size=theme.NOTE)),
+            style=ft.ButtonStyle(
+                color=_WHITE, icon_color=_WHITE, text_style=ft.TextStyle(size=theme.NOTE, font_family=theme.FONT)
+            ),
             height=48,
         ),
     )
@@ -245,7 +243,10 @@ def _controls(
         ft.TextButton(
             words("camera.done"),
             on_click=app.going(back),
-            style=ft.ButtonStyle(color=_WHITE, text_style=ft.TextStyle(size=theme.BODY, weight=ft.FontWeight.W_600)),
+            style=ft.ButtonStyle(
+                color=_WHITE,
+                text_style=ft.TextStyle(size=theme.BODY, weight=ft.FontWeight.W_600, font_family=theme.FONT),
+            ),
             height=48,
         ),
     )
@@ -258,7 +259,8 @@ def _controls(
             padding=5,
             border=ft.Border.all(3, _WHITE if ready else _QUIET),
             border_radius=theme.RADIUS_PILL,
-            on_click=on_take if ready else None,
+            # Always there, also while it does nothing: Flutter forgets the identifier of a node that becomes a button.
+            on_click=on_take,
         ),
         label=words("camera.shutter"),
     )

@@ -61,30 +61,22 @@ def credential_view(app: AppState, route: str, back: str, button: ft.Control | N
         horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
         controls=[
             ft.SafeArea(
-                identified(
-                    "credential",
-                    ft.Column(
-                        [
-                            ft.Row(
-                                [
-                                    buttons.round_icon(
-                                        "back", ft.Icons.CLOSE, words("credential.close"), app.going(back)
-                                    )
-                                ],
-                                alignment=ft.MainAxisAlignment.END,
-                            ),
-                            ft.ListView(
-                                [centred(ft.Column(content, spacing=6, horizontal_alignment=_STRETCH))],
-                                expand=True,
-                                padding=ft.Padding.symmetric(horizontal=24),
-                            ),
-                            *foot,
-                        ],
-                        spacing=0,
-                        expand=True,
-                        horizontal_alignment=_STRETCH,
-                    ),
+                ft.Column(
+                    [
+                        ft.Row(
+                            [buttons.round_icon("back", ft.Icons.CLOSE, words("credential.close"), app.going(back))],
+                            alignment=ft.MainAxisAlignment.END,
+                        ),
+                        ft.ListView(
+                            [centred(ft.Column(content, spacing=6, horizontal_alignment=_STRETCH))],
+                            expand=True,
+                            padding=ft.Padding.symmetric(horizontal=24),
+                        ),
+                        *foot,
+                    ],
+                    spacing=0,
                     expand=True,
+                    horizontal_alignment=_STRETCH,
                 ),
                 expand=True,
             )
@@ -114,7 +106,10 @@ def _card(app: AppState, credential: Credential) -> list[ft.Control]:
             alignment=ft.Alignment.CENTER,
             padding=ft.Padding.symmetric(vertical=10),
         ),
-        ft.Container(text.display(credential.name, align=ft.TextAlign.CENTER), alignment=ft.Alignment.CENTER),
+        ft.Container(
+            identified("credential", text.display(credential.name, align=ft.TextAlign.CENTER)),
+            alignment=ft.Alignment.CENTER,
+        ),
         ft.Container(text.body(words("credential.role"), color=theme.QUIET), alignment=ft.Alignment.CENTER),
         ft.Container(text.title(words("credential.number", number=credential.number)), alignment=ft.Alignment.CENTER),
         ft.Row(

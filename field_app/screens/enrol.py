@@ -71,7 +71,7 @@ def Enrol(app: AppState, offered_key: str | None) -> ft.Control:
             ft.Icon(ft.Icons.DOOR_FRONT_DOOR_OUTLINED, size=44, color=theme.PRIMARY),
             alignment=ft.Alignment.CENTER_LEFT,
         ),
-        text.display(words("enrol.title")),
+        identified("enrol", text.display(words("enrol.title"))),
         text.body(words("enrol.from-link" if offered_key else "enrol.how"), color=theme.QUIET),
         fields.typed(
             app,
@@ -137,18 +137,15 @@ def Enrol(app: AppState, offered_key: str | None) -> ft.Control:
         horizontal_alignment=ft.CrossAxisAlignment.CENTER,
         controls=[
             ft.SafeArea(
-                identified(
-                    "enrol",
-                    ft.Container(
-                        ft.Column(
-                            form,
-                            spacing=18,
-                            scroll=ft.ScrollMode.AUTO,
-                            horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
-                        ),
-                        padding=ft.Padding.symmetric(horizontal=24, vertical=40),
-                        width=WIDEST,
+                ft.Container(
+                    ft.Column(
+                        form,
+                        spacing=18,
+                        scroll=ft.ScrollMode.AUTO,
+                        horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
                     ),
+                    padding=ft.Padding.symmetric(horizontal=24, vertical=40),
+                    width=WIDEST,
                 ),
                 expand=True,
             )

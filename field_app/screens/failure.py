@@ -34,7 +34,7 @@ def FailurePage(reason: str, code: str, on_retry: Handler | None) -> ft.Control:
                 text.body(words("failure.start-unexpected" if reason == UNEXPECTED else f"failure.{reason}")),
             )
         )
-    body.append(text.small(code or reason))
+    body.append(identified("failure", text.small(f"{reason} · {code}")))
     if on_retry is not None:
         label = " · ".join(Words.load(language)("failure.retry") for language in LANGUAGES)
         body.append(buttons.primary("failure-retry", label, on_retry, icon=ft.Icons.REFRESH))
@@ -45,18 +45,15 @@ def FailurePage(reason: str, code: str, on_retry: Handler | None) -> ft.Control:
         horizontal_alignment=ft.CrossAxisAlignment.CENTER,
         controls=[
             ft.SafeArea(
-                identified(
-                    "failure",
-                    ft.Container(
-                        ft.Column(
-                            body,
-                            spacing=16,
-                            scroll=ft.ScrollMode.AUTO,
-                            horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
-                        ),
-                        width=WIDEST,
-                        padding=24,
+                ft.Container(
+                    ft.Column(
+                        body,
+                        spacing=16,
+                        scroll=ft.ScrollMode.AUTO,
+                        horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
                     ),
+                    width=WIDEST,
+                    padding=24,
                 ),
                 expand=True,
             )

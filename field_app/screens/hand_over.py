@@ -102,7 +102,7 @@ def HandOver(app: AppState, ticket: Ticket) -> ft.Control:
 
     shown = shown_photos(ticket)
     body: list[ft.Control] = [
-        text.display(words("hand-over.title", name=ticket.customer.name)),
+        identified("hand-over", text.display(words("hand-over.title", name=ticket.customer.name))),
         text.large_body(words("hand-over.please-read"), color=theme.QUIET),
         identified("statement", ft.Column([*_shown(statement_parts(app, ticket))], spacing=16)),
     ]
@@ -157,7 +157,7 @@ def HandOver(app: AppState, ticket: Ticket) -> ft.Control:
     ]
     if fault:
         foot.insert(0, _missing(words("hand-over.rating-missing" if fault == "rating" else "hand-over.signer-missing")))
-    return paper_view(here, "hand-over", body, foot)
+    return paper_view(here, body, foot)
 
 
 def _missing(words: str) -> ft.Control:
@@ -213,7 +213,7 @@ def ObjectionForm(app: AppState, ticket: Ticket) -> ft.Control:
             app.go(f"/tickets/{ticket.id}/handed-back")
 
     body = [
-        text.display(words("objection.title")),
+        identified("objection", text.display(words("objection.title"))),
         text.large_body(words("objection.how"), color=theme.QUIET),
         fields.typed(
             app,
@@ -241,7 +241,7 @@ def ObjectionForm(app: AppState, ticket: Ticket) -> ft.Control:
         buttons.primary("objection-submit", words("objection.submit"), app.doing(submit)),
         buttons.quiet("objection-back", words("objection.back"), app.going(here), color=theme.QUIET),
     ]
-    return paper_view(f"{here}/objection", "objection", body, foot)
+    return paper_view(f"{here}/objection", body, foot)
 
 
 @component
@@ -264,7 +264,10 @@ def handed_back(app: AppState, ticket: Ticket) -> ft.View:
             size=72,
             color=theme.SAVED if objected else theme.RECEIVED,
         ),
-        text.title(words("handed-back.objected" if objected else "handed-back.signed"), align=ft.TextAlign.CENTER),
+        identified(
+            "handed-back",
+            text.title(words("handed-back.objected" if objected else "handed-back.signed"), align=ft.TextAlign.CENTER),
+        ),
         ft.Container(
             text.body(
                 words("handed-back.objected-next" if objected else "handed-back.signed-next"),
@@ -278,4 +281,4 @@ def handed_back(app: AppState, ticket: Ticket) -> ft.View:
         *([line] if line is not None else []),
         buttons.primary("back-to-ticket", words("handed-back.technician"), app.going(f"/tickets/{ticket.id}")),
     ]
-    return paper_view(f"/tickets/{ticket.id}/handed-back", "handed-back", body, foot)
+    return paper_view(f"/tickets/{ticket.id}/handed-back", body, foot)

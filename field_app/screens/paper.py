@@ -6,7 +6,6 @@ import flet as ft
 
 from field_app import theme
 from field_app.components.frame import centred
-from field_app.components.identifiers import identified
 
 _STRETCH = ft.CrossAxisAlignment.STRETCH
 
@@ -24,7 +23,7 @@ def on_paper(content: ft.Control) -> ft.Control:
     )
 
 
-def paper_view(route: str, identifier: str, body: Sequence[ft.Control], foot: Sequence[ft.Control]) -> ft.View:
+def paper_view(route: str, body: Sequence[ft.Control], foot: Sequence[ft.Control]) -> ft.View:
     return ft.View(
         route=route,
         bgcolor=theme.PAPER.ground,
@@ -35,27 +34,23 @@ def paper_view(route: str, identifier: str, body: Sequence[ft.Control], foot: Se
         controls=[
             on_paper(
                 ft.SafeArea(
-                    identified(
-                        identifier,
-                        ft.Column(
-                            [
-                                ft.ListView(
-                                    [centred(ft.Column(list(body), spacing=18, horizontal_alignment=_STRETCH))],
-                                    expand=True,
-                                    padding=ft.Padding.only(left=24, right=24, top=28, bottom=16),
-                                ),
-                                ft.Container(
-                                    centred(ft.Column(list(foot), spacing=8, horizontal_alignment=_STRETCH)),
-                                    padding=ft.Padding.only(left=24, right=24, top=8, bottom=16),
-                                )
-                                if foot
-                                else ft.Container(),
-                            ],
-                            spacing=0,
-                            expand=True,
-                            horizontal_alignment=_STRETCH,
-                        ),
+                    ft.Column(
+                        [
+                            ft.ListView(
+                                [centred(ft.Column(list(body), spacing=18, horizontal_alignment=_STRETCH))],
+                                expand=True,
+                                padding=ft.Padding.only(left=24, right=24, top=28, bottom=16),
+                            ),
+                            ft.Container(
+                                centred(ft.Column(list(foot), spacing=8, horizontal_alignment=_STRETCH)),
+                                padding=ft.Padding.only(left=24, right=24, top=8, bottom=16),
+                            )
+                            if foot
+                            else ft.Container(),
+                        ],
+                        spacing=0,
                         expand=True,
+                        horizontal_alignment=_STRETCH,
                     ),
                     expand=True,
                 )

@@ -11,7 +11,7 @@ from field_app.components.signature_pad import SignaturePad, Stroke, Strokes
 from field_app.screens.hand_over import draft_key, handed_back, kept_statement, statement_of
 from field_app.screens.paper import on_paper
 from field_app.screens.ticket import gone
-from field_app.state.app import AppState
+from field_app.state.app import AppState, Handler
 from field_app.state.current import use_app
 from field_app.state.drafts import Draft, use_draft
 from shared_schema.lifecycle import Status
@@ -92,14 +92,14 @@ def Sign(app: AppState, ticket: Ticket) -> ft.Control:
             ft.Row(
                 [
                     buttons.round_icon("back", ft.Icons.ARROW_BACK, words("signature.back"), app.going(here)),
-                    text.strong(words("signature.title"), expand=True),
+                    identified("signature", text.strong(words("signature.title")), expand=True),
                     buttons.secondary(
                         "signature-clear-sure" if sure else "signature-clear",
                         words("signature.clear-sure" if sure else "signature.clear"),
                         app.doing(clear),
                         color=theme.ATTENTION if sure else theme.QUIET,
                     ),
-                    _submit(app, words("signature.submit"), app.doing(submit)),
+                    _submit(words("signature.submit"), app.doing(submit)),
                 ],
                 spacing=12,
             ),
@@ -163,7 +163,7 @@ def Sign(app: AppState, ticket: Ticket) -> ft.Control:
     )
 
 
-def _submit(app: AppState, label: str, on_click: object) -> ft.Control:
+def _submit(label: str, on_click: Handler) -> ft.Control:
     return identified(
         "signature-submit",
         ft.FilledButton(
@@ -175,7 +175,7 @@ def _submit(app: AppState, label: str, on_click: object) -> ft.Control:
                 bgcolor=theme.PRIMARY,
                 color=theme.ON_PRIMARY,
                 shape=ft.RoundedRectangleBorder(radius=theme.RADIUS_CARD),
-                text_style=ft.TextStyle(size=theme.BODY, weight=ft.FontWeight.W_600),
+                text_style=ft.TextStyle(size=theme.BODY, weight=ft.FontWeight.W_600, font_family=theme.FONT),
             ),
         ),
     )

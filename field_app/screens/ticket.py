@@ -25,7 +25,7 @@ from shared_schema.lifecycle import ON_VISIT, OVER, Status
 from shared_schema.ticket import Ticket
 
 _CONTACT_SHOWN = ON_VISIT | {Status.SIGNED_OFF}
-_AT_WORK = frozenset({Status.WORKING, Status.OBJECTED, Status.WAITING})
+_AT_THE_DOOR = frozenset({Status.ARRIVED, Status.WORKING, Status.WAITING, Status.WORK_DONE, Status.OBJECTED})
 
 _ICONS = {
     "accept_ticket": ft.Icons.THUMB_UP_ALT_OUTLINED,
@@ -56,10 +56,13 @@ def TicketPage() -> ft.Control:
     if ticket is None:
         return gone(app, ticket_id)
     words = app.words
+    # Before the door it matters what is wrong; from the door on, what is to be done.
+    middle = [_problem(words, ticket), _visit(app, ticket)]
+    if ticket.status in _AT_THE_DOOR:
+        middle.reverse()
     body: list[ft.Control] = [
         _head(app, ticket),
-        _problem(words, ticket),
-        _visit(app, ticket),
+        *middle,
         _product(app, ticket),
         *_history(app, ticket, history_open, app.doing(lambda: set_history_open(not history_open))),
     ]
@@ -90,60 +93,71 @@ def gone(app: AppState, ticket_id: str) -> ft.View:
 
 def _head(app: AppState, ticket: Ticket) -> ft.Control:
     words = app.words
+    at_the_door = ticket.status in _AT_THE_DOOR
+    name: list[ft.Control] = [text.title(ticket.customer.name, expand=True)]
+    if at_the_door:
+        name += _reach(words, ticket, small=True)
     controls: list[ft.Control] = [
         badges.facts_row(
             badges.status_badge(ticket.status, words),
             badges.severity_badge(ticket.severity, words),
         ),
-        text.title(ticket.customer.name),
+        ft.Row(name, spacing=4),
     ]
     if ticket.assignment is not None:
         window = ticket.assignment.window
         day = words.near_day(window.start.astimezone().date(), app.today())
         controls.append(badges.fact(ft.Icons.SCHEDULE, f"{day}　{words.window(window)}"))
     if ticket.status in _CONTACT_SHOWN:
-        controls += _contact(words, ticket)
+        controls += _contact(words, ticket, brief=at_the_door)
     else:
         if ticket.customer.region:
             controls.append(badges.fact(ft.Icons.PLACE_OUTLINED, ticket.customer.region))
         key = "ticket.contact-over" if ticket.status in OVER else "ticket.contact-before"
         controls.append(identified("contact-withheld", text.note(words(key))))
-    if ticket.wished_time:
+    if ticket.wished_time and not at_the_door:
         controls.append(text.note(words("ticket.wished", time=ticket.wished_time)))
     return card(*controls)
 
 
-def _contact(words: Words, ticket: Ticket) -> list[ft.Control]:
-    customer = ticket.customer
-    place = " ".join(part for part in (customer.region, customer.address) if part)
+def _place(ticket: Ticket) -> str:
+    return " ".join(part for part in (ticket.customer.region, ticket.customer.address) if part)
+
+
+def _contact(words: Words, ticket: Ticket, *, brief: bool) -> list[ft.Control]:
+    phone, place = ticket.customer.phone, _place(ticket)
     controls: list[ft.Control] = []
     if place:
         controls.append(badges.fact(ft.Icons.PLACE_OUTLINED, place))
-    if customer.phone:
-        controls.append(badges.fact(ft.Icons.PHONE_OUTLINED, customer.phone))
-    if not place and not customer.phone:
+    if not place and not phone:
         controls.append(text.note(words("ticket.contact-none")))
-        return controls
-    digits = "".join(sign for sign in customer.phone if sign.isdigit() or sign == "+")
-    row: list[ft.Control] = []
-    if place:
-        row.append(
-            buttons.secondary(
-                "navigate",
-                words("ticket.navigate"),
-                icon=ft.Icons.NAVIGATION_OUTLINED,
-                url=f"https://uri.amap.com/search?keyword={quote(place)}&src=doorstep&callnative=1",
-                expand=True,
-            )
-        )
-    if digits:
-        row.append(
-            buttons.secondary(
-                "call", words("ticket.call"), icon=ft.Icons.CALL_OUTLINED, url=f"tel:{digits}", expand=True
-            )
-        )
-    controls.append(ft.Row(row, spacing=10))
+    if phone and not brief:
+        controls.append(badges.fact(ft.Icons.PHONE_OUTLINED, phone))
+    if not brief:
+        controls.append(ft.Row(_reach(words, ticket, small=False), spacing=10))
     return controls
+
+
+def _reach(words: Words, ticket: Ticket, *, small: bool) -> list[ft.Control]:
+    """The ways to the customer: there, and by phone. Opened by the client itself, without the network's help."""
+    place = _place(ticket)
+    digits = "".join(sign for sign in ticket.customer.phone if sign.isdigit() or sign == "+")
+    ways = (
+        (
+            "navigate",
+            ft.Icons.NAVIGATION_OUTLINED,
+            f"https://uri.amap.com/search?keyword={quote(place)}&callnative=1",
+            place,
+        ),
+        ("call", ft.Icons.CALL_OUTLINED, f"tel:{digits}", digits),
+    )
+    return [
+        buttons.round_icon(name, icon, words(f"ticket.{name}"), None, url=url, color=theme.PRIMARY)
+        if small
+        else buttons.secondary(name, words(f"ticket.{name}"), icon=icon, url=url, expand=True)
+        for name, icon, url, known in ways
+        if known
+    ]
 
 
 # -- what -------------------------------------------------------------------------------------------------------------
