@@ -1,5 +1,6 @@
-"""A technician's phone: the real store on a real file, the real engine, actions and httpx; the network alone is ours."""
+"""A technician's phone: the real store on a real file, real engine, actions and httpx; only the network is ours."""
 
+import asyncio
 import hashlib
 import random
 import sqlite3
@@ -104,6 +105,15 @@ class Phone:
 
     def go_offline(self) -> None:
         self.network.up = False
+
+    async def until(self, has_come: Callable[[], bool]) -> None:
+        """Wait, inside the event loop, for something that the engine brings about by itself."""
+        changed = asyncio.Event()
+        stop = self.engine.subscribe(changed.set)
+        while not has_come():
+            changed.clear()
+            await changed.wait()
+        stop()
 
     # -- the visit ------------------------------------------------------------------------------------------------
 
