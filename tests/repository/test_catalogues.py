@@ -75,29 +75,43 @@ def _texts() -> dict[Path, str]:
     }
 
 
-def _begun() -> set[str]:
-    """How the keys begin that are put together while running: `f"status.{…}"` begins with `status.`."""
-    begun = set()
+def _put_together() -> tuple[set[str], set[str]]:
+    """Keys made while running: how they begin (`f"status.{…}"`) and how they end (`f"{field}.label"`)."""
+    begun, ended = set(), set()
     for path, text in _texts().items():
         if path.suffix == ".py":
             for node in ast.walk(tree(path)):
-                if isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
-                    begun.add(str(node.values[0].value))
+                if isinstance(node, ast.JoinedStr):
+                    first, last = node.values[0], node.values[-1]
+                    if isinstance(first, ast.Constant):
+                        begun.add(str(first.value))
+                    elif isinstance(last, ast.Constant) and len(node.values) == 2:
+                        ended.add(str(last.value))
         else:
             begun |= set(re.findall(r"""["']([a-z][a-z0-9_.-]*[.-])["']\s*[~+]""", text))
             begun |= set(re.findall(r"`([a-z][a-z0-9_.-]*[.-])\$\{", text))
-    return {start for start in begun if re.fullmatch(r"[a-z][a-z0-9_-]*\.[a-z0-9_.-]*", start)}
+            ended |= set(re.findall(r"""[~+]\s*["']([.][a-z0-9_.-]+)["']""", text))
+    return (
+        {start for start in begun if re.fullmatch(r"[a-z][a-z0-9_-]*\.[a-z0-9_.-]*", start)},
+        {end for end in ended if re.fullmatch(r"[.-][a-z0-9_.-]+", end)},
+    )
 
 
 @pytest.mark.parametrize("domain", _domains())
 def test_every_sentence_is_said_somewhere(domain: str) -> None:
     """A key that no code names is left over from something that is gone."""
     everything = "\n".join(_texts().values())
-    begun = tuple(_begun())
+    begun, ended = _put_together()
+
+    def is_written(text: str) -> bool:
+        return re.search(rf"""["'`]{re.escape(text)}["'`]""", everything) is not None
+
     unused = {
         key
         for key in _forms(_catalogue(domain, "en"))
-        if not re.search(rf"""["'`]{re.escape(key)}["'`]""", everything) and not key.startswith(begun)
+        if not key.startswith(tuple(begun))
+        and not is_written(key)
+        and not any(is_written(key.removesuffix(end)) for end in ended if key.endswith(end))
     }
     assert unused == set()
 
