@@ -45,6 +45,9 @@ class Network(httpx.AsyncBaseTransport):
         """Let the next request to this method and path meet the fault."""
         self._faults.append((place, fault))
 
+    def disarm(self) -> None:
+        self._faults.clear()
+
     @property
     def has_met_every_fault(self) -> bool:
         return not self._faults
