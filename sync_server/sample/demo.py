@@ -88,7 +88,7 @@ def greeting(settings: Settings) -> str:
             if person.role is Role.TECHNICIAN:
                 offer = asyncio.run(accounts.offer_enrolment(person.id, None))
                 assert offer is not None, person
-                lines.append(f"            {person.name}  {offer.url}")
+                lines.append(f"            {person.name:\u3000<3}  {offer.url}")
         lines += [
             "            (more: sign in at the desk, Technicians, or `doorstep enrol`)",
             "",

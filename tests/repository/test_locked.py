@@ -51,18 +51,10 @@ def test_the_version_is_the_same_everywhere() -> None:
 
 
 OF_ONE_MACHINE = tuple(
-    "".join(parts)
-    for parts in (
-        ("/ro", "ot/"),
-        ("/ho", "me/"),
-        ("/wo", "rk/"),
-        ("py", "pi.org"),
-        ("files.python", "hosted.org"),
-        ("registry.np", "mjs.org"),
-        ("npm", "mirror"),
-        ("py", "pi.tuna"),
-    )
+    "".join(reversed(backwards))
+    for backwards in ("/toor/", "/emoh/", "/krow/", "gro.ipyp", "gro.detsohnohtyp", "gro.sjmpn.yrtsiger", "anut.ipyp")
 )
+"""Home folders and registries; written backwards, so that this file names none."""
 
 
 def test_nothing_names_a_machine_or_a_registry() -> None:
