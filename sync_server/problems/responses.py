@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 from litestar import MediaType, Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 from msgspec import Struct
 
@@ -145,8 +145,12 @@ def _wants_page(request: Request[Any, Any, Any]) -> bool:
 
 def _sentences(problem: Problem, language: str) -> tuple[str, str]:
     words = words_in(language)
-    key = f"problem.{problem.code}"
-    return words(f"{key}.title"), words(f"{key}.detail", **({"reference": ""} | problem.facts))
+    title = words(f"problem.{problem.code}.title")
+    try:
+        return title, words(f"problem.{problem.code}.detail", **({"reference": ""} | problem.facts))
+    except KeyError:  # raised without a fact its sentence needs: our mistake, and no reason to say nothing at all
+        log.exception("the sentence of %s needs more than %s", problem.code, sorted(problem.facts))
+        return title, title
 
 
 def _raised(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
@@ -157,12 +161,15 @@ def _from_framework(request: Request[Any, Any, Any], fault: HTTPException) -> Re
     if fault.status_code >= 500 and fault.status_code != 503:
         return _unforeseen(request, fault)
     code = _CODE_OF_STATUS.get(fault.status_code, "malformed-request")
-    facts: dict[str, str | int | None] = {}
-    if code == "malformed-request" and isinstance(fault.extra, list):
-        code = "invalid-request"
-        keys = (str(item["key"]) for item in fault.extra if isinstance(item, dict) and "key" in item)
-        facts["fields"] = ", ".join(keys)[:200]
     headers = {name: value for name, value in (fault.headers or {}).items() if name.lower() in {"allow", "retry-after"}}
+    facts: dict[str, str | int | None] = {}
+    if isinstance(fault, ValidationException):
+        code = "invalid-request"
+        if isinstance(fault.extra, list):
+            keys = (str(item["key"]) for item in fault.extra if isinstance(item, dict) and "key" in item)
+            facts["fields"] = ", ".join(keys)[:200]
+    elif code == "too-many-requests":
+        facts["seconds"] = headers.setdefault("Retry-After", "60")
     return problem_response(request, Problem(code, headers=headers, **facts))
 
 
