@@ -2,6 +2,9 @@
 
 An exception while rendering would otherwise end the session's update loop, and the screen would stay as it is for
 ever. Instead the component is left out, and the fault is recorded as an incident.
+
+A component that stands in a list declares `key: str = ""` and does not use it: Flet takes it out of the call, and tells
+by it which of the list's components is which.
 """
 
 from collections.abc import Callable
@@ -12,6 +15,8 @@ from typing import ParamSpec, cast
 import flet as ft
 
 P = ParamSpec("P")
+
+_memo = cast("Callable[[Callable[P, ft.Control]], Callable[P, ft.Control]]", ft.memo)
 
 report_fault: ContextVar[Callable[[Exception], None] | None] = ContextVar("report_fault", default=None)
 """Set once by `main`; the update loop, being a task of main's, inherits it."""
@@ -40,4 +45,4 @@ def component(render: Callable[P, ft.Control]) -> Callable[P, ft.Control]:
 
 def memo(render: Callable[P, ft.Control]) -> Callable[P, ft.Control]:
     """A component that is rendered again only when its arguments change (or an observable it uses)."""
-    return cast("Callable[P, ft.Control]", ft.memo(component(render)))
+    return _memo(component(render))

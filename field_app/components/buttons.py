@@ -55,7 +55,7 @@ def secondary(
     url: str | None = None,
     color: ft.Colors = theme.PRIMARY,
     expand: bool | None = None,
-    action: ft.ClientAction | None = None,
+    height: int = theme.TOUCH - 4,
 ) -> ft.Control:
     """Something else one may do here."""
     return identified(
@@ -65,8 +65,7 @@ def secondary(
             icon=icon,
             on_click=on_click,
             url=url,
-            action=action,
-            height=theme.TOUCH - 4,
+            height=height,
             expand=expand,
             style=_style(None, color, theme.LINE, theme.NOTE),
         ),

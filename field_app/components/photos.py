@@ -19,7 +19,11 @@ _DECODED = 264
 
 @memo
 def Thumb(
-    photo: Photo, read: Callable[[str], bytes | None], words: Words, size: int = THUMB, key: str = ""
+    photo: Photo,
+    read: Callable[[str], bytes | None],
+    words: Words,
+    size: int = THUMB,
+    key: str = "",  # noqa: ARG001
 ) -> ft.Control:
     """One photo; where its bytes are not on this phone, the sign that they are at the office."""
     data = read(photo.sha256)
@@ -66,6 +70,8 @@ def slot(
     read: Callable[[str], bytes | None],
     words: Words,
     on_add: Handler | None,
+    *,
+    is_awaited: bool = True,
 ) -> ft.Control:
     """The photos of one kind, and the place that waits for the next one."""
     items = strip(photos, read, words)
@@ -96,9 +102,8 @@ def slot(
             )
         )
     heading: list[ft.Control] = [text.note(label, color=theme.INK, strong=True, expand=True)]
-    heading.append(
-        text.small(words.count("photo.count", len(photos)))
-        if photos
-        else text.small(words("photo.slot-waits"), color=theme.SAVED)
-    )
+    if photos:
+        heading.append(text.small(words.count("photo.count", len(photos))))
+    elif is_awaited:
+        heading.append(text.small(words("photo.slot-waits"), color=theme.SAVED))
     return ft.Column([ft.Row(heading), ft.Row(items, wrap=True, spacing=8, run_spacing=8)], spacing=6)

@@ -74,7 +74,7 @@ def SignaturePad(
     label: str,
     on_stroke: Callable[[], None],
     ink: str = theme.PAPER.ink,
-    key: str = "",
+    key: str = "",  # noqa: ARG001
 ) -> ft.Control:
     _, set_points = ft.use_state(0)
 

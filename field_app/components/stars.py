@@ -1,6 +1,7 @@
 """One to five stars, large enough for a finger that is not used to the phone."""
 
 from collections.abc import Callable
+from functools import partial
 
 import flet as ft
 
@@ -28,7 +29,7 @@ def stars(app: AppState, words: Words, rating: int, on_rate: Callable[[int], Non
                             height=60,
                             padding=0,
                             tooltip=words.count("rating.stars", number),
-                            on_click=app.doing(lambda chosen=number: on_rate(chosen)),
+                            on_click=app.doing(partial(on_rate, number)),
                         ),
                         selected=number <= rating,
                     )

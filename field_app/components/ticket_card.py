@@ -27,7 +27,12 @@ def product(ticket: Ticket, words: Words) -> str:
 
 @memo
 def TicketCard(
-    ticket: Ticket, words: Words, today: date, on_open: Handler, is_next: bool = False, key: str = ""
+    ticket: Ticket,
+    words: Words,
+    today: date,
+    on_open: Handler,
+    is_next: bool = False,
+    key: str = "",  # noqa: ARG001
 ) -> ft.Control:
     assert ticket.assignment is not None, ticket.id
     day = window_start(ticket).astimezone().date()

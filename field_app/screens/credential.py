@@ -45,7 +45,7 @@ def OwnCredential() -> ft.Control:
 
 def credential_view(app: AppState, route: str, back: str, button: ft.Control | None) -> ft.View:
     words, reference = app.words, app.reference()
-    content = (
+    content: list[ft.Control] = (
         _card(app, reference.credential)
         if reference is not None
         else [card(text.strong(words("credential.missing")), text.note(words("credential.missing-how")))]

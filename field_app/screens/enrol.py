@@ -1,5 +1,7 @@
 """The first thing a new phone shows: how it becomes somebody's."""
 
+from functools import partial
+
 import flet as ft
 
 from field_app import theme
@@ -34,7 +36,9 @@ def _why_not(app: AppState, away: object) -> tuple[str, str]:
 @component
 def Enrol(app: AppState, offered_key: str | None) -> ft.Control:
     words = app.words
-    typed = ft.use_ref(lambda: {"key": offered_key or "", "name": words("enrol.device-name-default")})
+    typed: ft.MutableRef[dict[str, str]] = ft.use_ref(
+        lambda: {"key": offered_key or "", "name": words("enrol.device-name-default")}
+    )
     values = typed.current or {}
     busy, set_busy = ft.use_state(False)
     fault, set_fault = ft.use_state(("", ""))
@@ -122,7 +126,7 @@ def Enrol(app: AppState, offered_key: str | None) -> ft.Control:
                 buttons.quiet(
                     f"language-{language}",
                     words(f"language.{language}"),
-                    app.doing(lambda chosen=language: app.choose_language(chosen)),
+                    app.doing(partial(app.choose_language, language)),
                     color=theme.PRIMARY if language == words.language else theme.QUIET,
                 )
                 for language in LANGUAGES

@@ -4,6 +4,7 @@ Each keeps its draft on every change; the action that records it clears the draf
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import flet as ft
 
@@ -42,15 +43,29 @@ def _form(
 
 
 def _words_field(
-    app: AppState, draft: Draft, identifier: str, field: str, error: str, *, otherwise: str = "", lines: int = 5
+    app: AppState,
+    draft: Draft,
+    identifier: str,
+    field: str,
+    error: str,
+    on_typed: Callable[[], None],
+    *,
+    otherwise: str = "",
+    lines: int = 5,
 ) -> ft.Control:
+    """`on_typed` takes away the error, which is being answered."""
+
+    def typed(value: str) -> None:
+        draft.keep(field, value)
+        on_typed()
+
     return fields.typed(
         app,
         identifier,
         label=app.words(f"{identifier}.label"),
         hint=app.words(f"{identifier}.hint"),
         value=draft.text(field, otherwise),
-        on_typed=lambda value: draft.keep(field, value),
+        on_typed=typed,
         error=error,
         lines=lines,
         limit=WORDS_LIMIT,
@@ -83,7 +98,7 @@ def ProblemPage() -> ft.Control:
         ticket,
         "problem",
         above,
-        [_words_field(app, draft, "problem-words", "words", error, otherwise=reported)],
+        [_words_field(app, draft, "problem-words", "words", error, lambda: set_error(""), otherwise=reported)],
         submit,
     )
 
@@ -106,7 +121,14 @@ def NotePage() -> ft.Control:
         elif app.perform(lambda: app.phone.actions.add_note(ticket_id, written, clear_drafts=[key])):
             app.go(f"/tickets/{ticket_id}")
 
-    return _form(app, ticket, "note", [], [_words_field(app, draft, "note-text", "text", error, lines=7)], submit)
+    return _form(
+        app,
+        ticket,
+        "note",
+        [],
+        [_words_field(app, draft, "note-text", "text", error, lambda: set_error(""), lines=7)],
+        submit,
+    )
 
 
 @component
@@ -126,6 +148,7 @@ def WaitPage() -> ft.Control:
     def choose(chosen: str) -> None:
         draft.keep("reason", chosen)
         set_reason(chosen)
+        set_error("")
 
     def submit() -> None:
         more = draft.text("words").strip()
@@ -156,7 +179,7 @@ def WaitPage() -> ft.Control:
                     ),
                     border_radius=theme.RADIUS_CARD,
                     ink=True,
-                    on_click=app.doing(lambda chosen=choice: choose(chosen)),
+                    on_click=app.doing(partial(choose, choice)),
                 ),
                 expand=True,
                 selected=reason == choice,
@@ -168,7 +191,14 @@ def WaitPage() -> ft.Control:
         ],
         spacing=10,
     )
-    return _form(app, ticket, "wait", [choices], [_words_field(app, draft, "wait-words", "words", error)], submit)
+    return _form(
+        app,
+        ticket,
+        "wait",
+        [choices],
+        [_words_field(app, draft, "wait-words", "words", error, lambda: set_error(""))],
+        submit,
+    )
 
 
 @component
@@ -219,7 +249,25 @@ def FinishPage() -> ft.Control:
             )
         )
     inputs = [
-        _words_field(app, draft, "finish-found", "found", errors[0], otherwise=found_before, lines=3),
-        _words_field(app, draft, "finish-done", "done", errors[1], otherwise=done_before, lines=3),
+        _words_field(
+            app,
+            draft,
+            "finish-found",
+            "found",
+            errors[0],
+            lambda: set_errors(("", errors[1])),
+            otherwise=found_before,
+            lines=3,
+        ),
+        _words_field(
+            app,
+            draft,
+            "finish-done",
+            "done",
+            errors[1],
+            lambda: set_errors((errors[0], "")),
+            otherwise=done_before,
+            lines=3,
+        ),
     ]
     return _form(app, ticket, "finish", above, inputs, submit)

@@ -113,8 +113,6 @@ def HandOver(app: AppState, ticket: Ticket) -> ft.Control:
         text.title(words("hand-over.rate"), align=ft.TextAlign.CENTER),
         stars(app, words, rating, rate),
     ]
-    if fault == "rating":
-        body.append(_missing(words("hand-over.rating-missing")))
     body += [
         fields.typed(
             app,
@@ -149,7 +147,13 @@ def HandOver(app: AppState, ticket: Ticket) -> ft.Control:
         NoticeBar(app),
         ft.Row(
             [
-                buttons.secondary("object", words("hand-over.object"), app.doing(object_), color=theme.ATTENTION),
+                buttons.secondary(
+                    "object",
+                    words("hand-over.object"),
+                    app.doing(object_),
+                    color=theme.ATTENTION,
+                    height=theme.TOUCH + 4,
+                ),
                 buttons.primary("accept", words("hand-over.accept"), app.doing(accept), expand=True),
             ],
             spacing=12,
@@ -196,6 +200,10 @@ def ObjectionForm(app: AppState, ticket: Ticket) -> ft.Control:
     named = {sha256 for objection in ticket.objections for sha256 in objection.photos}
     taken = [photo for photo in ticket.photos if photo.slot is PhotoSlot.OBJECTION and photo.sha256 not in named]
 
+    def typed(value: str) -> None:
+        draft.keep("words", value)
+        set_error("")
+
     def submit() -> None:
         said = draft.text("words").strip()
         shown = kept_statement(read) or statement_of(app, ticket)
@@ -221,7 +229,7 @@ def ObjectionForm(app: AppState, ticket: Ticket) -> ft.Control:
             label=words("objection.words"),
             hint=words("objection.hint"),
             value=draft.text("words"),
-            on_typed=lambda value: draft.keep("words", value),
+            on_typed=typed,
             error=error,
             lines=4,
             limit=4000,
@@ -234,6 +242,7 @@ def ObjectionForm(app: AppState, ticket: Ticket) -> ft.Control:
             app.photo,
             words,
             app.going(f"/tickets/{ticket.id}/camera/{PhotoSlot.OBJECTION.value}"),
+            is_awaited=False,
         ),
     ]
     foot = [

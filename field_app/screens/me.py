@@ -1,5 +1,7 @@
 """The technician's own page: the credential first, prices to look up, language and look, what this phone is."""
 
+from functools import partial
+
 import flet as ft
 
 from field_app import theme
@@ -41,7 +43,7 @@ def MePage() -> ft.Control:
                         f"language-{language}",
                         words(f"language.{language}"),
                         language == words.language,
-                        app.doing(lambda chosen=language: app.choose_language(chosen)),
+                        app.doing(partial(app.choose_language, language)),
                     )
                     for language in LANGUAGES
                 ]
@@ -53,7 +55,7 @@ def MePage() -> ft.Control:
                         f"theme-{choice.value}",
                         words(f"theme.{choice.value}"),
                         choice is app.theme_choice,
-                        app.doing(lambda chosen=choice: app.choose_theme(chosen)),
+                        app.doing(partial(app.choose_theme, choice)),
                     )
                     for choice in ThemeChoice
                 ]

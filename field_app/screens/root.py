@@ -76,4 +76,4 @@ def Root(app: AppState, offered_key: str | None) -> ft.Control:
     if app.phone.store.identity() is None:
         # A list, as the router's: the page's views are one.
         return cast("ft.Control", [Enrol(app, offered_key)])
-    return cast("ft.Control", current_app(app, lambda: ft.Router(_routes(), manage_views=True)))
+    return current_app(app, lambda: ft.Router(_routes(), manage_views=True))

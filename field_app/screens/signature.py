@@ -33,10 +33,10 @@ def SignaturePage() -> ft.Control:
 def _drawn_before(draft: Draft) -> Strokes:
     """The strokes of a signature that was begun before the phone was killed."""
     kept = draft.values.get("strokes")
-    strokes: list[Stroke] = []
-    for stroke in kept if isinstance(kept, list) else []:
-        strokes.append([(int(x), int(y)) for x, y in stroke])
-    return Strokes([stroke for stroke in strokes if stroke])
+    strokes: list[Stroke] = [
+        [(int(x), int(y)) for x, y in stroke] for stroke in (kept if isinstance(kept, list) else []) if stroke
+    ]
+    return Strokes(strokes)
 
 
 @component

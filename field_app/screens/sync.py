@@ -105,7 +105,9 @@ def _counts(app: AppState, entries: list[JournalEntry]) -> ft.Control:
             "received-through",
             ft.Icons.CLOUD_DONE_OUTLINED,
             words("sync.received"),
-            words("sync.through", number=min(status.received_through, last)) if last else words("sync.none"),
+            words("sync.through", number=min(status.received_through, last))
+            if last and status.received_through
+            else words("sync.none-received"),
             theme.RECEIVED,
         ),
         ft.Divider(height=1, color=theme.LINE),
@@ -137,7 +139,7 @@ def _list(app: AppState, entries: list[JournalEntry]) -> ft.Control:
 
 
 @memo
-def EntryRow(entry: JournalEntry, words: Words, when: str, key: str = "") -> ft.Control:
+def EntryRow(entry: JournalEntry, words: Words, when: str, key: str = "") -> ft.Control:  # noqa: ARG001
     lines: list[ft.Control] = [
         ft.Row(
             [
@@ -178,7 +180,8 @@ def _photo(app: AppState, state: PhotoState) -> ft.Control:
     offset = state.offset
     if upload is not None and upload.sha256 == state.sha256:
         offset = max(offset, upload.sent_bytes)
-    size = f"{state.size_bytes / _MEGABYTE:.1f} MB"
+    large = state.size_bytes >= _MEGABYTE
+    size = f"{state.size_bytes / _MEGABYTE:.1f} MB" if large else f"{state.size_bytes / 1000:.0f} KB"
     percent = 100 * offset // state.size_bytes
     return ft.Column(
         [

@@ -10,7 +10,7 @@ from field_app.components.boundary import component
 from field_app.components.frame import card, heading, page_view
 from field_app.components.identifiers import identified
 from field_app.components.ticket_card import TicketCard
-from field_app.state.app import AppState
+from field_app.state.app import AppState, Handler
 from field_app.state.current import use_app
 from field_app.state.day import Visits, visits
 from shared_schema.ticket import Ticket
@@ -50,13 +50,12 @@ def Today() -> ft.Control:
     past_open, set_past_open = ft.use_state(False)
     pages, set_pages = ft.use_state(1)
     pulled = ft.use_ref(0.0)
-    opens = ft.use_ref(dict)
+    opens: ft.MutableRef[dict[str, Handler]] = ft.use_ref(dict)
     day = visits(app.tickets(), app.now())
 
-    def opening(ticket: Ticket) -> Any:
+    def opening(ticket: Ticket) -> Handler:
         # The same function for the same ticket each time, so that its memoized card stays as it is.
-        handlers = opens.current
-        assert handlers is not None
+        handlers: dict[str, Handler] = opens.current
         return handlers.setdefault(ticket.id, app.going(f"/tickets/{ticket.id}"))
 
     def show(ticket: Ticket) -> ft.Control:

@@ -31,9 +31,9 @@ class Draft:
 
 def use_draft(app: AppState, key: str) -> Draft:
     """The form's draft, read from the store when the screen opens."""
-    held = ft.use_ref(lambda: Draft(app, key))
-    assert held.current is not None
-    return held.current
+    held: ft.MutableRef[Draft] = ft.use_ref(lambda: Draft(app, key))
+    draft: Draft = held.current
+    return draft
 
 
 def form_key(form: str, ticket_id: str) -> str:
