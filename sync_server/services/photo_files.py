@@ -36,7 +36,7 @@ THUMBNAIL_SIZES = (96, 320, 1280)
 
 _MOST_PIXELS = 130_000_000
 """More are not decoded: a small file can unfold to gigabytes. The largest phone cameras make 108 million."""
-_MOST_PIXELS_WHOLE = 50_000_000
+_MOST_PIXELS_WHOLE = 40_000_000
 """PNG and WebP cannot be decoded at a smaller scale, as JPEG can."""
 
 _ROOM_TO_SPARE = 200_000_000
@@ -348,9 +348,9 @@ class PhotoFiles:
                 if picture.width * picture.height > most:
                     return None
                 picture.draft("RGB", (size, size))
-                picture.thumbnail((size, size), Image.Resampling.LANCZOS)
-                upright = ImageOps.exif_transpose(picture)
-                _on_white(upright).save(file, "JPEG", quality=82, progressive=True)
+                opaque = _on_white(picture)
+                opaque.thumbnail((size, size), Image.Resampling.LANCZOS)
+                ImageOps.exif_transpose(opaque).save(file, "JPEG", quality=82, progressive=True)
             Path(name).replace(target)
         except (
             OSError,

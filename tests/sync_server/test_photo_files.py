@@ -1,0 +1,190 @@
+"""Photos on disk: only pictures, each once, never altered; small ones made of them without being led astray."""
+
+import asyncio
+import hashlib
+import io
+import os
+import struct
+import zlib
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from PIL import Image
+
+from sync_server.services import photo_files
+from sync_server.services.photo_files import NotAPicture, PhotoFiles, Stored, TooLarge, UploadBusy
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Iterator[PhotoFiles]:
+    files = PhotoFiles(tmp_path, limit_bytes=1_000_000)
+    yield files
+    files.close()
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+def a_picture(kind: str = "JPEG", size: tuple[int, int] = (400, 200), mode: str = "RGB", **more: Any) -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, size, "red" if mode == "RGB" else None).save(file, kind, **more)
+    return file.getvalue()
+
+
+def kept(files: PhotoFiles, data: bytes) -> str:
+    stored = run(files.store(data))
+    assert isinstance(stored, Stored), stored
+    return stored.sha256
+
+
+@pytest.mark.parametrize(("kind", "media_type"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp")])
+def test_a_photo_a_customer_sent_is_kept_by_its_content(files: PhotoFiles, kind: str, media_type: str) -> None:
+    """The desk hands over bytes and gets the name to put into the operation."""
+    data = a_picture(kind)
+    stored = run(files.store(data))
+    assert stored == Stored(hashlib.sha256(data).hexdigest(), len(data), media_type)
+    path = files.path(stored.sha256)
+    assert path is not None
+    assert path.read_bytes() == data
+    assert files.media_type(stored.sha256) == media_type
+    assert files.present([stored.sha256, "0" * 64, "../../etc/passwd"]) == {stored.sha256}
+    assert run(files.store(data)) == stored
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"GIF89a" + b"x" * 100, b"<svg onload=alert(1)>", b"RIFF____WAVE", b"%PDF-1.7", b"\xff\xd8"]
+)
+def test_what_is_no_picture_is_set_aside(files: PhotoFiles, data: bytes, tmp_path: Path) -> None:
+    digest = hashlib.sha256(data).hexdigest()
+    assert run(files.store(data)) == NotAPicture(digest)
+    assert files.path(digest) is None
+    assert (tmp_path / "set-aside" / digest).read_bytes() == data
+
+
+def test_what_is_too_large_is_not_written(files: PhotoFiles, tmp_path: Path) -> None:
+    assert run(files.store(b"\xff\xd8\xff" + bytes(1_000_000))) == TooLarge(1_000_000)
+    assert not any((tmp_path / "photos").iterdir())
+    assert not any((tmp_path / "uploads").iterdir())
+
+
+# -- thumbnails --------------------------------------------------------------------------------------------------------
+
+
+def test_a_thumbnail_is_small_and_made_once(files: PhotoFiles) -> None:
+    sha256 = kept(files, a_picture(size=(2000, 1000)))
+    first = run(files.thumbnail(sha256, 320))
+    assert first is not None
+    made_at = first.stat().st_mtime_ns
+    with Image.open(first) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (320, 160))
+    again = run(files.thumbnail(sha256, 320))
+    assert again == first
+    assert again.stat().st_mtime_ns == made_at
+
+
+def test_a_photo_taken_sideways_stands_upright(files: PhotoFiles) -> None:
+    """Phones turn the camera's picture by a note in EXIF."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    sha256 = kept(files, a_picture(size=(400, 200), exif=exif.tobytes()))
+    path = run(files.thumbnail(sha256, 96))
+    assert path is not None
+    with Image.open(path) as picture:
+        assert picture.size == (48, 96)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "1", "I;16"])
+def test_any_kind_of_colour_becomes_a_thumbnail(files: PhotoFiles, mode: str) -> None:
+    assert run(files.thumbnail(kept(files, a_picture("PNG", mode=mode)), 96)) is not None
+
+
+def a_bomb(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that says it unfolds to width × height."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(100_000))) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        a_bomb(9_000, 9_000),
+        a_bomb(60_000, 60_000),
+        a_bomb(2**31 - 1, 2**31 - 1),
+        a_picture()[:200],
+        b"\xff\xd8\xff" + b"\x00" * 5000,
+        b"RIFF\x10\x00\x00\x00WEBPVP8 ",
+        b"\x89PNG\r\n\x1a\n" + b"\xff" * 100,
+    ],
+    ids=["large", "bomb", "impossible", "cut", "empty jpeg", "empty webp", "broken png"],
+)
+def test_a_picture_that_cannot_be_shown_is_kept_and_costs_little(
+    files: PhotoFiles, data: bytes, tmp_path: Path
+) -> None:
+    """No thumbnail, no exception, no rubbish on the disk; the bytes themselves are there."""
+    sha256 = kept(files, data)
+    assert run(files.thumbnail(sha256, 96)) is None
+    assert files.path(sha256) is not None
+    assert not [path for path in (tmp_path / "thumbnails").rglob("*") if path.is_file()]
+
+
+def test_no_thumbnail_of_what_has_not_arrived(files: PhotoFiles) -> None:
+    assert run(files.thumbnail("0" * 64, 96)) is None
+
+
+# -- uploads on disk ---------------------------------------------------------------------------------------------------
+
+
+def test_one_writer_at_a_time(files: PhotoFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock is the file's, so it holds against other processes and ends with them."""
+    monkeypatch.setattr(photo_files, "_ATTEMPT_SECONDS", 0.01)
+    upload = "a" * 32
+
+    async def story() -> None:
+        await files.begin_upload(upload)
+        first = await files.open_upload(upload)
+        asked: list[str] = []
+        first.asked_to_leave = lambda: asked.append("please")
+        with pytest.raises(UploadBusy):
+            await files.open_upload(upload)
+        assert asked == ["please"]
+        assert not await files.discard_upload(upload)
+        files.close_upload(upload, first)
+        second = await files.open_upload(upload)
+        files.close_upload(upload, second)
+        assert await files.discard_upload(upload)
+        with pytest.raises(FileNotFoundError):
+            await files.open_upload(upload)
+
+    run(story())
+
+
+def test_every_byte_is_flushed_before_it_counts_and_names_before_they_do(
+    files: PhotoFiles, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """File, then rename, then the folders: in this order a loss of power leaves an upload or a photo."""
+    steps: list[str] = []
+    real_fsync, real_replace = os.fsync, Path.replace
+
+    def fsync(handle: int) -> None:
+        steps.append("flush " + Path(os.readlink(f"/proc/self/fd/{handle}")).relative_to(tmp_path).parts[0])
+        real_fsync(handle)
+
+    def rename(self: Path, target: Path) -> Path:
+        steps.append("rename")
+        return real_replace(self, target)
+
+    monkeypatch.setattr(photo_files.os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", rename)
+    kept(files, a_picture())
+    assert steps[0] == "flush uploads"
+    assert steps.index("rename") > steps.index("flush photos")
+    assert steps[steps.index("rename") + 1 :] == ["flush photos", "flush uploads"]
