@@ -29,7 +29,6 @@ from sync_server.dispatch.acts import (
 from sync_server.dispatch.forms import Form
 from sync_server.dispatch.reader import Reader
 from sync_server.services.desk import Desk, TicketSummary
-from sync_server.words import LANGUAGES, words_in
 
 EXPIRES_SOON = timedelta(days=30)
 
@@ -200,10 +199,12 @@ def certificate_states(certificates: tuple[Certificate, ...], on: date) -> list[
 
 
 def _fitting(skills: tuple[str, ...], ticket: Ticket) -> frozenset[str]:
-    """The skills that name the product's category or the kind of work, in either language."""
-    wanted = {
-        words_in(language)(key).casefold()
-        for language in LANGUAGES
-        for key in (f"category.{ticket.product.category}", f"kind.{ticket.kind.value}")
-    }
-    return frozenset(skill for skill in skills if any(word in skill.casefold() for word in wanted))
+    """The skills that seem to be about such a product: they share a word with its category.
+
+    Chinese has no spaces: two characters in a row count as a word, and the last one alone, which says what kind of
+    thing it is (吊灯: 灯).
+    """
+    category = ticket.product.category.casefold()
+    pairs = {category[at : at + 2] for at in range(len(category) - 1)} | {category[-1:]}
+    words = set(category.split()) if category.isascii() else pairs
+    return frozenset(skill for skill in skills if any(word and word in skill.casefold() for word in words))

@@ -18,6 +18,7 @@ from sync_server.dispatch.display import Display
 from sync_server.dispatch.forms import Form
 
 CATEGORIES = ("furniture", "lighting", "decoration")
+"""Suggested; a company has its own words for what it sells."""
 
 
 class Act(Struct, frozen=True, kw_only=True):
@@ -129,11 +130,8 @@ def _read_assign(form: Form, _ticket: Ticket, display: Display) -> op.Operation 
 
 def product_typed(form: Form) -> Product:
     """The product's fields, as in intake and in corrections."""
-    category = form.value("category")
-    if category not in CATEGORIES and not category:
-        form.fault("category", "fault.choose")
     return Product(
-        category=form.line("category"),
+        category=form.line("category", required=True),
         model=form.line("model", required=True),
         serial=form.line("serial"),
         order_number=form.line("order_number"),

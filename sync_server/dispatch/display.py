@@ -41,10 +41,10 @@ class Display:
     def day(self, day: date) -> str:
         return dates.format_date(day, "medium", locale=self._locale)
 
-    def window(self, window: Window) -> Markup:
+    def window(self, window: Window, *, weekday: bool = True) -> Markup:
         """A visit window: the day in words, then from when to when."""
         start = self._local(window.start)
-        words = f"{self._day_in_words(start.date(), weekday=True)} {self.hours(window)}"
+        words = f"{self._day_in_words(start.date(), weekday=weekday)} {self.hours(window)}"
         return self._time(window.start, words, f"{self.exact(window.start)} – {self.exact(window.end)}", "")
 
     def hours(self, window: Window) -> str:

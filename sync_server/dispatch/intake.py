@@ -27,8 +27,9 @@ _SHOWN = 8
 """More tickets of one customer than this are not told apart at a glance."""
 
 
-def _intake(
+async def _intake(
     reader: Reader,
+    desk: Desk,
     form: Form,
     similar: list[TicketSummary],
     *,
@@ -48,6 +49,7 @@ def _intake(
         kinds=[kind.value for kind in Kind],
         channels=[channel.value for channel in Channel],
         categories=CATEGORIES,
+        regions=await desk.regions(),
     )
 
 
@@ -64,7 +66,7 @@ async def intake_page(
     if origin is not None:
         await accounts.note_views(reader.person, [origin.id], "intake")
         values |= {"linked": origin.number} | customer_values(origin.customer) | product_values(origin.product)
-    return _intake(reader, Form(values, reader.words), [])
+    return await _intake(reader, desk, Form(values, reader.words), [])
 
 
 @get("/tickets/similar", include_in_schema=False)
@@ -96,14 +98,14 @@ async def take_request(
     kept = list({photo.sha256: None for photo in photos})
     similar = await desk.similar(phone=form.value("phone")[:200], serial=form.value("serial")[:200])
     if operation is None:
-        return _intake(reader, form, similar, kept_photos=kept, status_code=422)
+        return await _intake(reader, desk, form, similar, kept_photos=kept, status_code=422)
     operation_id, ticket_id = form.value("operation_id"), form.value("ticket_id")
     verdict, _number = await desk.create(reader.person, operation, operation_id=operation_id, ticket_id=ticket_id)
     if verdict.filing is Filing.REFUSED:
         form.put("operation_id", new_id(clock))
         form.put("ticket_id", new_id(clock))
         refusal = reader.words.refusal(verdict.rejection)
-        return _intake(reader, form, similar, kept_photos=kept, refusal=refusal, status_code=409)
+        return await _intake(reader, desk, form, similar, kept_photos=kept, refusal=refusal, status_code=409)
     await add_photos(photos, ticket_id, operation_id, reader, desk)
     return Redirect(f"/tickets?chosen={ticket_id}", status_code=303)
 

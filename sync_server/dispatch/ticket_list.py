@@ -69,6 +69,7 @@ def list_values(found: TicketPage, wanted: Wanted, reader: Reader) -> dict[str, 
             ExactStatus(status, wanted.address(statuses=(status.value,)), count, wanted.statuses == (status.value,))
             for status, count in found.counts.items()
         ],
+        "exact_status": wanted.statuses[0] if len(wanted.statuses) == 1 and not _is_tab(wanted) else "",
         "columns": [_column(name, wanted) for name in _COLUMNS],
         "rows": [_row(summary, wanted) for summary in found.rows],
         "total": found.total,
@@ -89,6 +90,10 @@ def _tabs(found: TicketPage, wanted: Wanted, reader: Reader) -> list[Tab]:
         )
         for name, statuses in TABS
     ]
+
+
+def _is_tab(wanted: Wanted) -> bool:
+    return any({*wanted.statuses} == {status.value for status in statuses} for _, statuses in TABS)
 
 
 def _column(name: str, wanted: Wanted) -> Column:
