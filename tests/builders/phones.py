@@ -56,6 +56,9 @@ class StoryDevice:
     def http_transport(self) -> httpx.AsyncBaseTransport | None:
         return None
 
+    def enrolment_key(self) -> str | None:
+        return None
+
     def on_maybe_online(self, callback: Callable[[], None]) -> None:
         self.maybe_online = callback
 

@@ -1,6 +1,7 @@
 """An office with people in it, reached through its real HTTP interface, and phones on networks that come and go."""
 
 import asyncio
+import shutil
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -93,8 +94,27 @@ class World:
     def restart_office(self) -> None:
         self._close_office()
         self._open_office()
+        self._reach_phones()
+
+    def _reach_phones(self) -> None:
         for phone in self._phones:
             phone.network.swap_application(self.application)
+
+    def back_up_office(self) -> Path:
+        """A copy of everything the office holds, made while it is closed."""
+        self._close_office()
+        backup = Path(shutil.copytree(self.settings.data, self._folder / "backup"))
+        self._open_office()
+        self._reach_phones()
+        return backup
+
+    def restore_office(self, backup: Path) -> None:
+        """What happened at the office since the backup is gone."""
+        self._close_office()
+        shutil.rmtree(self.settings.data)
+        shutil.copytree(backup, self.settings.data)
+        self._open_office()
+        self._reach_phones()
 
     def close(self) -> None:
         for phone in self._phones:
@@ -102,14 +122,18 @@ class World:
         self._close_office()
         self._runner.close()
 
+    def new_phone(self) -> Phone:
+        """Out of its box: on the network, enrolled for nobody."""
+        phone = Phone(self._folder / f"phone-{len(self._phones)}.db", Network(self.application), self.clock, self.run)
+        self._phones.append(phone)
+        return phone
+
     def phone(self, person: str = "t-chen", *, online: bool = True) -> Phone:
         """Enrolled, and in step with the office; then off the network unless `online`."""
-        network = Network(self.application)
-        phone = Phone(self._folder / f"{person}-{len(self._phones)}.db", network, self.clock, self.run)
-        self._phones.append(phone)
+        phone = self.new_phone()
         phone.enrol(self.enrolment_key(person))
         assert phone.sync().away is None
-        network.up = online
+        phone.network.up = online
         return phone
 
     def enrolment_key(self, person: str) -> str:
@@ -146,9 +170,12 @@ class Dispatcher:
     def sends(self, technician: str = "t-chen", **different: Any) -> str:
         """A new ticket that has been confirmed and assigned for this afternoon."""
         ticket = self.takes_request(**different)
-        self.do(ticket, ConfirmTicket(Severity.ORDINARY))
+        self.confirm(ticket)
         self.assign(ticket, technician)
         return ticket
+
+    def confirm(self, ticket: str) -> None:
+        self.do(ticket, ConfirmTicket(Severity.ORDINARY))
 
     def assign(self, ticket: str, technician: str) -> None:
         now = self._world.server.ticket(ticket).technician

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from field_app.store import EntryState
+from field_app.store import EntryState, Identity
 from shared_schema.apply import Filing
 from shared_schema.evidence import PhotoSlot
 from shared_schema.lifecycle import Status
@@ -13,7 +13,7 @@ from shared_schema.rejections import MoveNotAllowed
 from shared_schema.sync_protocol import PutTicket, Verdict, holding
 from shared_schema.wire import encode
 from tests.builders.tickets import a_picture, an_assigned_ticket
-from tests.field_app.single_phone import Identity, SinglePhone, saved, verdict
+from tests.field_app.single_phone import SinglePhone, saved, verdict
 
 TICKET = an_assigned_ticket()
 
