@@ -39,12 +39,14 @@ def TicketCard(
     window = words.window(ticket.assignment.window)
     late = day < today
     severity = badges.severity_badge(ticket.severity, words)
-    when: list[ft.Control] = [
-        text.title(window, expand=True) if is_next else text.strong(window, expand=True),
-        *([severity] if severity is not None else []),
-        badges.status_badge(ticket.status, words),
-    ]
-    lines: list[ft.Control] = [ft.Row(when, spacing=8)]
+    status = badges.status_badge(ticket.status, words)
+    lines: list[ft.Control] = (
+        [text.title(window), badges.facts_row(status, severity)]
+        if is_next
+        else [
+            ft.Row([text.strong(window, expand=True), *([severity] if severity is not None else []), status], spacing=8)
+        ]
+    )
     if late or (is_next and day != today):
         lines.insert(0, text.note(words.near_day(day, today), color=theme.ATTENTION if late else theme.QUIET))
     name = ticket.customer.name

@@ -160,7 +160,7 @@ def _card(app: AppState, credential: Credential) -> list[ft.Control]:
 def _row(label: str, content: ft.Control) -> ft.Control:
     return ft.Container(
         ft.Row(
-            [ft.Container(text.note(label), width=72), ft.Container(content, expand=True)],
+            [ft.Container(text.note(label), width=84), ft.Container(content, expand=True)],
             vertical_alignment=ft.CrossAxisAlignment.START,
         ),
         border=ft.Border.only(top=ft.BorderSide(1, theme.LINE)),

@@ -25,7 +25,7 @@ _ICONS = {
 
 @component
 def FailurePage(reason: str, code: str, on_retry: Handler | None) -> ft.Control:
-    body: list[ft.Control] = [ft.Icon(_ICONS.get(reason, ft.Icons.INFO_OUTLINE), size=48, color=theme.SAVED)]
+    body: list[ft.Control] = [ft.Row([ft.Icon(_ICONS.get(reason, ft.Icons.INFO_OUTLINE), size=48, color=theme.SAVED)])]
     for language in LANGUAGES:
         words = Words.load(language)
         body.append(

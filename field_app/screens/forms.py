@@ -167,7 +167,9 @@ def WaitPage() -> ft.Control:
                     ft.Row(
                         [
                             ft.Icon(icon, size=20, color=theme.PRIMARY if reason == choice else theme.QUIET),
-                            text.body(words(f"wait.{choice}"), color=theme.PRIMARY if reason == choice else theme.INK),
+                            text.body(
+                                words(f"wait.{choice}-choice"), color=theme.PRIMARY if reason == choice else theme.INK
+                            ),
                         ],
                         alignment=ft.MainAxisAlignment.CENTER,
                         spacing=8,

@@ -36,7 +36,7 @@ def _empty(app: AppState, day: Visits) -> ft.Control:
     return identified(
         "empty-day",
         card(
-            ft.Icon(ft.Icons.EVENT_AVAILABLE_OUTLINED, size=40, color=theme.QUIET),
+            ft.Row([ft.Icon(ft.Icons.EVENT_AVAILABLE_OUTLINED, size=40, color=theme.QUIET)]),
             text.strong(words("today.empty-title")),
             text.note(sentence),
         ),
