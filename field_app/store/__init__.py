@@ -3,7 +3,7 @@
 `Store` is the whole of it; the modules beside it each keep one kind of thing. Nobody else imports sqlite_utils.
 """
 
-from field_app.store.store import Store
+from field_app.store.store import BYTES_PER_ROUND, Store
 from field_app.store.values import (
     Counts,
     EntryState,
@@ -20,6 +20,7 @@ from field_app.store.values import (
 )
 
 __all__ = [
+    "BYTES_PER_ROUND",
     "Counts",
     "EntryState",
     "Exchange",

@@ -14,7 +14,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from field_app.device.contract import Device
-from field_app.store import Exchange, Identity, Store
+from field_app.store import BYTES_PER_ROUND, Exchange, Identity, Store
 from field_app.sync.photo_sender import Ended, PhotoSender
 from field_app.sync.status import RoundOutcome, SyncStatus, UploadProgress
 from shared_schema.operations import Clock
@@ -38,6 +38,9 @@ UNREACHABLE_SECONDS = (3.0, 5.0)
 TURNED_AWAY_SECONDS = 60.0
 """While the office does not know this phone or wants a newer app. A new enrolment wakes the engine at once."""
 LONGEST_RETRY_AFTER_SECONDS = 300.0
+SLOW_SECONDS = 5.0
+"""A request that took longer before it failed was perhaps too large for the network: the next carries half as much."""
+SMALLEST_ROUND_BYTES = 16_000
 PULL_AGAIN_SECONDS = 600.0
 """At most so often is everything pulled anew because the two sides differ: a lasting difference is a fault to be
 looked at, not a reason to fetch the same list all day."""
@@ -54,6 +57,9 @@ class SyncEngine:
         self._subscribers: list[Callable[[], None]] = []
         self._not_before = 0.0
         self._entries_limit = OPERATIONS_PER_ROUND
+        self._bytes_limit = BYTES_PER_ROUND
+        self._asking: asyncio.Future[RoundReply | Away] | None = None
+        self._is_interrupted = False
         self._pulled_again_at: float | None = None
         self.status = SyncStatus(
             last_round_at=store.last_round_at(), received_through=store.received_through(), counts=store.counts()
@@ -101,7 +107,7 @@ class SyncEngine:
 
     async def run_forever(self) -> None:
         """Ends only by cancellation: whatever goes wrong in one round is noted, and the next one comes."""
-        self._device.on_maybe_online(self.wake)
+        self._device.on_maybe_online(self._hinted)
         while True:
             self._woken.clear()
             try:
@@ -111,6 +117,13 @@ class SyncEngine:
                 self._note(fault)
                 pause = UNREACHABLE_SECONDS[1]
             await self._rest(pause)
+
+    def _hinted(self) -> None:
+        """The network may be back: a request that was sent into the void is not worth waiting for any longer."""
+        if self.status.reachable is False and self._asking is not None:
+            self._is_interrupted = True
+            self._asking.cancel()
+        self.wake()
 
     def _pause_after(self, outcome: RoundOutcome) -> float:
         match outcome.away:
@@ -187,16 +200,20 @@ class SyncEngine:
         while True:
             identity = self._store.identity()
             assert identity is not None
-            asked = self._store.next_exchange(limit=limit)
+            asked = self._store.next_exchange(limit=limit, bytes_limit=self._bytes_limit)
             before, began = self._device.now(), self._device.monotonic()
-            answer = await self._service.round(self._request(identity, asked))
+            answer = await self._ask(self._request(identity, asked))
             took = self._device.monotonic() - began
+            if isinstance(answer, Offline) and took > SLOW_SECONDS:
+                self._bytes_limit = max(SMALLEST_ROUND_BYTES, self._bytes_limit // 2)
             if isinstance(answer, RefusedRequest) and asked.entries:
                 refused, limit = answer, self._less_than(len(asked.entries), answer)
                 continue
             if not isinstance(answer, RoundReply):
                 return replace(done, away=answer)
             self._entries_limit = min(OPERATIONS_PER_ROUND, max(1, limit * 2))
+            if took < SLOW_SECONDS:
+                self._bytes_limit = min(BYTES_PER_ROUND, self._bytes_limit * 2)
             taken = self._store.take_reply(asked, answer, _measured(before, took, answer.server_time_ms))
             done = replace(
                 done,
@@ -217,6 +234,18 @@ class SyncEngine:
             if not (taken.advanced or pulls_again):
                 self._store.record_incident("round-without-progress", f"through {answer.received_through}")
                 return done
+
+    async def _ask(self, request: RoundRequest) -> RoundReply | Away:
+        self._is_interrupted = False
+        self._asking = asyncio.ensure_future(self._service.round(request))
+        try:
+            return await self._asking
+        except asyncio.CancelledError:
+            if not self._is_interrupted:
+                raise
+            return Offline()
+        finally:
+            self._asking = None
 
     def _request(self, identity: Identity, asked: Exchange) -> RoundRequest:
         return RoundRequest(

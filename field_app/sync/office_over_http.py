@@ -35,8 +35,10 @@ from shared_schema.wire import Unreadable, decode, encode
 
 T = TypeVar("T")
 
-PATIENCE_SECONDS = 75.0
-"""For one request from beginning to end. httpx's own limits are per read and write, and a browser has none at all."""
+PATIENCE_SECONDS = (10.0, 240.0)
+"""The least and the most for one request from beginning to end: httpx's own limits are per read and write, a browser
+has none at all. A network that swallows everything is given up on early; each request that ran out of time doubles
+the patience of the next, so that a very slow network is told from it and still gets through."""
 
 _TUS = {"Tus-Resumable": "1.0.0"}
 _UPLOADS = "/sync/v1/uploads/"
@@ -60,6 +62,7 @@ class OfficeOverHttp:
         """`client` has the office's address as its base_url; `store` says who is asking."""
         self._client = client
         self._store = store
+        self._patience = PATIENCE_SECONDS[0]
 
     # -- SyncService --------------------------------------------------------------------------------------------------
 
@@ -116,13 +119,29 @@ class OfficeOverHttp:
         self, method: str, path: str, *, content: bytes = b"", headers: Mapping[str, str]
     ) -> httpx.Response | Away:
         """A successful answer, or how the world is away."""
+        least, most = PATIENCE_SECONDS
+        clock = asyncio.get_running_loop().time
+        began = clock()
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(self._patience):
                 response = await self._client.request(
-                    method, path, content=content, headers={**headers, **self._who()}, follow_redirects=False
+                    method,
+                    path,
+                    content=content,
+                    headers={**headers, **self._who()},
+                    timeout=self._patience,
+                    follow_redirects=False,
                 )
-        except (httpx.HTTPError, httpx.InvalidURL, OSError):  # TimeoutError is an OSError
+        except (TimeoutError, httpx.TimeoutException):
+            self._patience = min(most, self._patience * 2)
             return Offline()
+        except (httpx.HTTPError, httpx.InvalidURL, OSError):
+            self._patience = least
+            return Offline()
+        except asyncio.CancelledError:
+            self._patience = least
+            raise
+        self._patience = min(most, max(least, 3 * (clock() - began)))
         if response.is_success:
             return response
         return _away(response)

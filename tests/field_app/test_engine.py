@@ -12,7 +12,17 @@ import pytest
 from field_app.store import EntryState, StorageUnavailable
 from field_app.sync.engine import IDLE_SECONDS, LONGEST_RETRY_AFTER_SECONDS, UNREACHABLE_SECONDS
 from shared_schema.operations import Clock
-from shared_schema.sync_protocol import Offline, PutTicket, RefusedRequest, SignedOut, UpgradeRequired, holding
+from shared_schema.sync_protocol import (
+    Away,
+    Offline,
+    PutTicket,
+    RefusedRequest,
+    RoundReply,
+    RoundRequest,
+    SignedOut,
+    UpgradeRequired,
+    holding,
+)
 from shared_schema.wire import encode
 from tests.builders.tickets import an_assigned_ticket
 from tests.field_app.scripted_office import Answer, ScriptedOffice, problem
@@ -207,6 +217,24 @@ def test_later_envelopes_say_how_wrong_the_phones_clock_is(office: ScriptedOffic
     assert envelope.clock != Clock()
 
 
+def test_a_network_too_slow_for_a_large_round_gets_smaller_ones(office: ScriptedOffice) -> None:
+    """The request ran out of time: half as much is tried, and when that goes through, more again."""
+    for _ in range(200):
+        saved(office.phone.actions.add_note(TICKET.id, "字" * 4000))
+
+    def too_slow(request: httpx.Request) -> httpx.Response:
+        office.clock.move(seconds=60)
+        raise httpx.WriteTimeout("slow")
+
+    office.says(too_slow, too_slow)
+    for _ in range(3):
+        office.run(office.engine.run_round())
+    sizes = [sum(len(bytes(raw)) for raw in asked.ops) for asked in office.rounds]
+    assert sizes[0] > 1.9 * sizes[1] > 3.7 * sizes[2]
+    assert sizes[3] > sizes[2]
+    assert office.phone.store.counts().operations == 0
+
+
 # -- for ever ---------------------------------------------------------------------------------------------------------
 
 
@@ -239,6 +267,41 @@ def test_the_office_says_when_to_ask_again(office: ScriptedOffice, said: str, se
 def test_nonsense_about_when_to_ask_again_is_ignored(office: ScriptedOffice, said: str) -> None:
     office.says(problem(503, "unavailable", **{"retry-after": said}))
     assert office.run(office.engine.run_round()).away == Offline()
+
+
+def test_a_hint_that_the_network_is_back_ends_a_request_sent_into_the_void(
+    office: ScriptedOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last request hangs in a dead network; the place says it is online again: asked anew, at once."""
+    saved(office.phone.actions.accept(TICKET.id))
+    hanging = asyncio.Event()
+    honest = office.service.round
+    monkeypatch.setattr("field_app.sync.engine.UNREACHABLE_SECONDS", (0.0, 0.01))
+    office.says(httpx.ConnectError("dead"))
+
+    async def void_then_office(request: RoundRequest) -> RoundReply | Away:
+        if len(office.requests) == 1 and not hanging.is_set():
+            hanging.set()
+            await asyncio.sleep(3600)
+        return await honest(request)
+
+    monkeypatch.setattr(office.service, "round", void_then_office)
+
+    async def story() -> None:
+        running = asyncio.create_task(office.engine.run_forever())
+        await hanging.wait()
+        await asyncio.sleep(0)
+        changed = asyncio.Event()
+        office.engine.subscribe(changed.set)
+        office.phone.device.maybe_online()
+        async with asyncio.timeout(5):
+            while office.phone.store.counts().operations:
+                changed.clear()
+                await changed.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    office.run(story())
 
 
 def test_a_fault_of_ours_in_one_round_does_not_end_syncing(
