@@ -17,7 +17,6 @@ from shared_schema.ticket import Ticket, Window
 from sync_server.accounts import Accounts, Person
 from sync_server.clock import Clock, milliseconds
 from sync_server.dispatch.acts import (
-    CATEGORIES,
     Act,
     Quick,
     customer_values,
@@ -82,7 +81,6 @@ class Acting(Struct, kw_only=True):
     day: date | None = None
     candidates: list[Candidate] = []
     quick: list[Quick] = []
-    categories: tuple[str, ...] = CATEGORIES
 
 
 def fresh(act: Act, ticket: Ticket, reader: Reader, clock: Clock) -> Acting:

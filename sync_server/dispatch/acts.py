@@ -17,9 +17,6 @@ from shared_schema.ticket import Customer, Product, Ticket, Window
 from sync_server.dispatch.display import Display
 from sync_server.dispatch.forms import Form
 
-CATEGORIES = ("furniture", "lighting", "decoration")
-"""Suggested; a company has its own words for what it sells."""
-
 
 class Act(Struct, frozen=True, kw_only=True):
     kind: str
@@ -141,18 +138,18 @@ def product_typed(form: Form) -> Product:
 
 
 def customer_typed(form: Form) -> Customer | None:
-    phone = form.line("phone", required=True)
-    values = {
-        "name": form.line("name", required=True),
-        "phone": phone,
-        "region": form.line("region", required=True),
-        "address": form.line("address", required=True),
-    }
+    customer = Customer(
+        name=form.line("name", required=True),
+        phone=form.line("phone", required=True),
+        region=form.line("region", required=True),
+        address=form.line("address", required=True),
+    )
+    if {"name", "phone", "region", "address"} & set(form.faults):
+        return None
     try:
-        return msgspec.convert(values, Customer)
-    except msgspec.ValidationError:
-        if "phone" not in form.faults:
-            form.fault("phone", "fault.phone")
+        return msgspec.convert(msgspec.to_builtins(customer), Customer)
+    except msgspec.ValidationError:  # the other fields have been looked at
+        form.fault("phone", "fault.phone")
         return None
 
 

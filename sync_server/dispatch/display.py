@@ -1,5 +1,6 @@
 """How dates, times, numbers and money look to one reader at one moment. Sentences are sync_server.words."""
 
+import re
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -8,6 +9,8 @@ from markupsafe import Markup
 
 from shared_schema.ticket import Window
 from sync_server.words import Words
+
+_PROVINCE = re.compile(r"^[^省区]{2,8}(省|自治区)\s*")
 
 
 class Display:
@@ -79,6 +82,11 @@ class Display:
     def _time(at: datetime, words: str, exact: str, kind: str) -> Markup:
         mark = Markup(" data-relative") if kind == "relative" else ""
         return Markup('<time datetime="{}" title="{}"{}>{}</time>').format(at.isoformat(), exact, mark, words)
+
+    @staticmethod
+    def district(region: str) -> str:
+        """A region without its province, for where there is little room and the province goes without saying."""
+        return _PROVINCE.sub("", region) or region
 
     # -- numbers -------------------------------------------------------------------------------------------------------
 

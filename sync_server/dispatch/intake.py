@@ -15,7 +15,7 @@ from shared_schema.ticket import Ticket
 from sync_server.accounts import Accounts
 from sync_server.clock import Clock
 from sync_server.dispatch.acting import new_id
-from sync_server.dispatch.acts import CATEGORIES, customer_typed, customer_values, product_typed, product_values
+from sync_server.dispatch.acts import customer_typed, customer_values, product_typed, product_values
 from sync_server.dispatch.forms import Form, all_texts, files, texts
 from sync_server.dispatch.pages import page
 from sync_server.dispatch.reader import Reader
@@ -48,7 +48,6 @@ async def _intake(
         kept_photos=kept_photos or [],
         kinds=[kind.value for kind in Kind],
         channels=[channel.value for channel in Channel],
-        categories=CATEGORIES,
         regions=await desk.regions(),
     )
 

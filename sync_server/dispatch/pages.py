@@ -42,6 +42,9 @@ PLACES = (
 )
 """Name, address, icon, and the key that goes there after `g`."""
 
+CATEGORIES = ("furniture", "lighting", "decoration")
+"""Suggested; a company has its own words for what it sells."""
+
 KEY_GROUPS = (
     (
         "everywhere",
@@ -151,6 +154,7 @@ def _environment() -> jinja2.Environment:
         asset=address_of,
         places=PLACES,
         key_groups=KEY_GROUPS,
+        categories=CATEGORIES,
         severities=[severity.value for severity in Severity],
         tone_of_status=tone_of_status,
         icon_of_operation=icon_of_operation,
@@ -196,6 +200,7 @@ def page(
                 "clock_time": display.clock_time,
                 "number": display.number,
                 "money": display.money,
+                "district": display.district,
                 "category": lambda name: words(f"category.{name}") if words.knows(f"category.{name}") else name,
             }
             | values
