@@ -51,6 +51,10 @@ class KeptAside:
             "UPDATE kept_aside SET is_current = 0 WHERE about = ? AND is_current = 1 AND form = 'change'", (ticket_id,)
         )
 
+    def begin_again(self) -> None:
+        """Everything is being told anew, what could not be read included."""
+        self._file.write("UPDATE kept_aside SET is_current = 0 WHERE is_current = 1 AND form = 'change'")
+
     def was_read(self, row: int) -> None:
         self._file.write("UPDATE kept_aside SET is_current = 0 WHERE row = ?", (row,))
 

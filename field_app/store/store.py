@@ -503,6 +503,7 @@ class Store:
 
     def _begin_pull(self, reason: str, at: datetime) -> None:
         self._incident("pulled-everything-again", reason, at)
+        self._aside.begin_again()
         self._facts.put(facts.CURSOR, 0)
         self._facts.put(facts.GENERATION, self._facts.generation + 1)
         self._facts.put(facts.PULLING_AGAIN, True)

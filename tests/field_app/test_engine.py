@@ -11,6 +11,7 @@ import pytest
 
 from field_app.store import EntryState, StorageUnavailable
 from field_app.sync.engine import IDLE_SECONDS, LONGEST_RETRY_AFTER_SECONDS, UNREACHABLE_SECONDS
+from shared_schema.evidence import PhotoSlot
 from shared_schema.operations import Clock
 from shared_schema.sync_protocol import (
     Away,
@@ -24,7 +25,7 @@ from shared_schema.sync_protocol import (
     holding,
 )
 from shared_schema.wire import encode
-from tests.builders.tickets import an_assigned_ticket
+from tests.builders.tickets import a_picture, an_assigned_ticket
 from tests.field_app.scripted_office import Answer, ScriptedOffice, problem
 from tests.field_app.single_phone import saved
 
@@ -115,6 +116,21 @@ def test_every_round_says_who_asks_and_what_the_phone_still_holds(office: Script
     assert headers["authorization"] == "Bearer token-1"
     assert headers["doorstep-holding"] == "operations=1; photos=0"
     assert headers["accept-language"] == "zh-CN"
+
+
+def test_the_phones_token_goes_to_the_office_and_nowhere_else(office: ScriptedOffice) -> None:
+    """Whatever host a Location names, the photo and the token go to the office's address."""
+    picture = a_picture(5_000)
+    saved(office.phone.actions.add_photo(TICKET.id, picture, PhotoSlot.BEFORE))
+    evil = {"location": "https://evil.test/sync/v1/uploads/1?x=2", "tus-resumable": "1.0.0"}
+    office.says(
+        office.accepting(),
+        httpx.Response(201, headers=evil),
+        httpx.Response(204, headers={"upload-offset": str(len(picture))}),
+    )
+    assert office.run(office.engine.run_round()).photos == 1
+    assert {request.url.host for request in office.requests} == {"office.test"}
+    assert office.requests[-1].url.raw_path == b"/sync/v1/uploads/1?x=2"
 
 
 def test_an_envelope_is_sent_exactly_as_it_was_recorded(office: ScriptedOffice) -> None:

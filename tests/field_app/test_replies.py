@@ -108,6 +108,21 @@ def test_a_change_that_cannot_be_read_blocks_nothing_and_counts_as_held(phone: S
     phone.hears(puts=[newer])
     assert phone.store.holding() == holding([(TICKET.id, 10), (other.id, other.version)])
 
+    phone.hears(raw_changes=[_put(TICKET, status="in_orbit", version=11)])
+    phone.hears(withdraws=[TICKET.id])
+    assert phone.store.holding() == holding([(other.id, other.version)])
+
+
+def test_a_ticket_that_could_not_be_read_is_forgotten_when_it_does_not_come_again(phone: SinglePhone) -> None:
+    """Everything is pulled anew, and this ticket is no longer among it: the two sides agree again."""
+    stays = an_assigned_ticket(number="260302-002")
+    phone.given(TICKET, stays)
+    phone.hears(raw_changes=[_put(TICKET, status="in_orbit", version=9), _put(stays, status="in_orbit", version=9)])
+    phone.store.pull_everything_again("test")
+    phone.hears(raw_changes=[_put(stays, status="in_orbit", version=9)], cursor=50)
+    assert [ticket.id for ticket in phone.store.tickets()] == [stays.id], "in the form in which it could be read"
+    assert phone.store.holding() == holding([(stays.id, 9)])
+
 
 def test_what_was_kept_aside_is_read_by_the_app_that_can(phone: SinglePhone) -> None:
     """The next version of the app finds it when it opens the store, without asking the office again."""
