@@ -10,7 +10,7 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct
 
-from shared_schema.evidence import PhotoSlot, Signature, Statement
+from shared_schema.evidence import PHOTO_BYTES, PhotoSlot, Signature, Statement
 from shared_schema.identifiers import (
     Count,
     DeviceId,
@@ -161,7 +161,7 @@ class AddNote(_Operation, frozen=True, tag="add_note"):
 
 class AddPhoto(_Operation, frozen=True, tag="add_photo"):
     sha256: Sha256
-    size_bytes: Annotated[int, Meta(ge=1, le=64 * 2**20)]
+    size_bytes: Annotated[int, Meta(ge=1, le=PHOTO_BYTES)]
     media_type: Annotated[str, Meta(pattern=r"^image/(jpeg|png|webp)\Z")]
     slot: PhotoSlot
 

@@ -44,8 +44,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     """DOORSTEP_EXPIRY_DAYS: how long a closed or cancelled ticket stays on its technician's phone."""
     round_bytes: Annotated[int, Meta(ge=1_048_576)] = 16 * 2**20
     """DOORSTEP_ROUND_BYTES: the largest sync round accepted."""
-    photo_bytes: Annotated[int, Meta(ge=1)] = 30 * 2**20
-    """DOORSTEP_PHOTO_BYTES: the largest photo accepted."""
 
     @property
     def address(self) -> str:

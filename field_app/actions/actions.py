@@ -8,14 +8,11 @@ from msgspec import Struct
 
 from field_app.store import PhotoBytes, Store
 from shared_schema import operations as op
-from shared_schema.evidence import PhotoSlot, Signature, Statement, digest
+from shared_schema.evidence import PHOTO_BYTES, PhotoSlot, Signature, Statement, digest
 from shared_schema.lifecycle import Status
 from shared_schema.operations import Operation
 from shared_schema.rejections import Rejection
 from shared_schema.ticket import Ticket
-
-PHOTO_BYTES = 30_000_000
-"""The largest photo a phone's camera or gallery is expected to give."""
 
 
 class Saved(Struct, frozen=True):

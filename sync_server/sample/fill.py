@@ -63,7 +63,7 @@ class _Company:
         self._password = password
         self._clock = PlayedClock(now)
         self._accounts = Accounts(storage, settings, self._clock)
-        self._photo_files = PhotoFiles(settings.data, limit_bytes=settings.photo_bytes)
+        self._photo_files = PhotoFiles(settings.data)
         self._desk = Desk(storage, self._photo_files, self._clock, settings.time_zone)
         self._rounds = Rounds(storage, References(settings), self._clock, access_ticket)
         self._people: dict[str, Person] = {}

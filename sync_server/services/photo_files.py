@@ -26,6 +26,7 @@ from typing import TypeVar, TypeVarTuple, Unpack
 from msgspec import Struct
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from shared_schema.evidence import PHOTO_BYTES
 from sync_server.storage import Storage
 
 T = TypeVar("T")
@@ -134,7 +135,7 @@ def _nobody_to_ask() -> None:
 
 
 class PhotoFiles:
-    def __init__(self, folder: Path, *, limit_bytes: int) -> None:
+    def __init__(self, folder: Path, *, limit_bytes: int = PHOTO_BYTES) -> None:
         """`folder` is the data folder; `limit_bytes` the largest photo taken."""
         self.limit_bytes = limit_bytes
         self._photos = folder / "photos"

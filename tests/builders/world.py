@@ -62,7 +62,7 @@ class World:
         self.application = create_app(self.settings, self.storage, self.clock)
         self._running = self.run(self._start())
         self.accounts = Accounts(self.storage, self.settings, self.clock)
-        self.photo_files = PhotoFiles(self.settings.data, limit_bytes=self.settings.photo_bytes)
+        self.photo_files = PhotoFiles(self.settings.data)
         self.desk = Desk(self.storage, self.photo_files, self.clock, self.settings.time_zone)
 
     async def _start(self) -> tuple[asyncio.Task[None], asyncio.Event]:

@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 from tusclient import client as tus
 
+from shared_schema.evidence import PHOTO_BYTES
 from sync_server.app import create_app
 from sync_server.clock import milliseconds
 from sync_server.services import photo_files
@@ -30,13 +31,12 @@ from sync_server.sync import uploads
 from tests.sync_server.office import CHEN, WANG, Office, Phone, StandingClock
 from tests.sync_server.serving import served, until
 
-LIMIT = 25_000_000
 BYTES = {"Content-Type": "application/offset+octet-stream"}
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path / "data", photo_bytes=LIMIT)
+    return Settings(data=tmp_path / "data")
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_the_office_says_what_it_speaks(phone: Sender) -> None:
     answer = httpx.options(phone.url)
     assert answer.status_code == 204
     assert answer.headers["Tus-Version"] == "1.0.0"
-    assert answer.headers["Tus-Max-Size"] == str(LIMIT)
+    assert answer.headers["Tus-Max-Size"] == str(PHOTO_BYTES)
     assert set(answer.headers["Tus-Extension"].split(",")) == {"creation", "checksum", "termination", "expiration"}
     assert "sha1" in answer.headers["Tus-Checksum-Algorithm"]
 
@@ -379,7 +379,7 @@ def test_thirty_megabytes_are_refused_before_they_are_sent(phone: Sender) -> Non
     assert (answer.status_code, code(answer)) == (413, "photo-too-large")
     assert answer.json()["limit_mb"] == 25
     assert "25 MB" in answer.json()["detail"]
-    assert answer.headers["Tus-Max-Size"] == str(LIMIT)
+    assert answer.headers["Tus-Max-Size"] == str(PHOTO_BYTES)
 
 
 @pytest.mark.parametrize("how", ["announced", "streamed"])
@@ -450,7 +450,7 @@ def test_an_unfinished_upload_can_be_ended_and_a_photo_cannot(phone: Sender, set
 
 
 async def _discard(settings: Settings, storage: Storage, at_ms: int) -> None:
-    files = photo_files.PhotoFiles(settings.data, limit_bytes=LIMIT)
+    files = photo_files.PhotoFiles(settings.data)
     try:
         await files.discard_expired(storage, at_ms)
     finally:
