@@ -13,7 +13,6 @@ from msgspec import Meta, Struct
 
 from shared_schema.identifiers import Count, Line, OperationId, PersonId, RequiredLine, RequiredWords, Sha256, Words
 
-
 PHOTO_BYTES = 25_000_000
 """The largest photo a phone keeps and the office takes: one figure, so that nothing saved can prove undeliverable."""
 
