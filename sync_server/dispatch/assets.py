@@ -11,6 +11,7 @@ from importlib.resources.abc import Traversable
 from typing import Any, NamedTuple
 
 from litestar import Request, Response, get
+from litestar.params import FromPath
 
 from sync_server.problems import Problem
 
@@ -43,7 +44,7 @@ def _read(file: Traversable) -> Asset:
 
 
 @get("/static/{digest:str}/{name:str}", sync_to_thread=False, include_in_schema=False)
-def asset(request: Request[Any, Any, Any], digest: str, name: str) -> Response[bytes]:
+def asset(request: Request[Any, Any, Any], digest: FromPath[str], name: FromPath[str]) -> Response[bytes]:
     found = assets().get(name)
     if found is None or found.address != f"/static/{digest}/{name}":
         raise Problem("not-found")

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.response import Redirect
 
 from sync_server.accounts import (
@@ -39,7 +39,7 @@ async def first_page() -> Redirect:
 
 @get("/sign-in", include_in_schema=False)
 async def sign_in_page(
-    visitor: NamedDependency[Reader], next_: Annotated[str, Parameter(query="next")] = ""
+    visitor: NamedDependency[Reader], next_: Annotated[str, QueryParameter(name="next")] = ""
 ) -> Response[Any]:
     if visitor.session is not None:
         return Redirect(inside(next_), status_code=303)

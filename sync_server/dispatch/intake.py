@@ -1,11 +1,11 @@
 """Taking a request: the form for a new ticket, and the tickets that may be about the same thing while it is typed."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import Parameter
+from litestar.params import FromQuery
 from litestar.response import Redirect
 
 from shared_schema.apply import Filing
@@ -58,7 +58,7 @@ async def intake_page(
     desk: NamedDependency[Desk],
     accounts: NamedDependency[Accounts],
     clock: NamedDependency[Clock],
-    linked: Annotated[str, Parameter(query="linked")] = "",
+    linked: FromQuery[str] = "",
 ) -> Response[Any]:
     values = {"operation_id": new_id(clock), "ticket_id": new_id(clock), "channel": Channel.PHONE.value}
     origin = await desk.ticket_numbered(linked[:200]) if linked else None
@@ -72,8 +72,8 @@ async def intake_page(
 async def similar_tickets(
     reader: NamedDependency[Reader],
     desk: NamedDependency[Desk],
-    phone: Annotated[str, Parameter(query="phone")] = "",
-    serial: Annotated[str, Parameter(query="serial")] = "",
+    phone: FromQuery[str] = "",
+    serial: FromQuery[str] = "",
 ) -> Response[Any]:
     found = await desk.similar(phone=phone[:200], serial=serial[:200])
     return page("similar.html", reader, similar=found[:_SHOWN])

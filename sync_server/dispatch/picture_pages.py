@@ -1,13 +1,13 @@
 """Pictures for the desk's pages: photos of tickets, small and whole, and the faces of people."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import anyio
 import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery
 
 from shared_schema.identifiers import TicketId
 from sync_server.accounts import Accounts, access_ticket
@@ -35,12 +35,12 @@ _NOBODY = (
 
 @get("/photos/{sha256:str}", include_in_schema=False)
 async def photo(
-    sha256: str,
+    sha256: FromPath[str],
     reader: NamedDependency[Reader],
     desk: NamedDependency[Desk],
     photo_files: NamedDependency[PhotoFiles],
-    ticket: Annotated[str, Parameter(query="ticket")] = "",
-    size: Annotated[str, Parameter(query="size")] = "",
+    ticket: FromQuery[str] = "",
+    size: FromQuery[str] = "",
 ) -> Response[Any]:
     """A photo of a ticket this person may see; `size=small` for a list."""
     if not await _is_on(ticket, sha256, reader, desk):
@@ -71,7 +71,7 @@ async def _sent(path: Path, media_type: str, name: str) -> Response[Any]:
 
 @get("/people/{person_id:str}/photo", include_in_schema=False)
 async def face(
-    person_id: str,
+    person_id: FromPath[str],
     reader: NamedDependency[Reader],  # noqa: ARG001 - named for what it sees to: only people of the office look
     accounts: NamedDependency[Accounts],
 ) -> Response[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import segno
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
+from litestar.params import FromPath
 from litestar.response import Redirect
 from markupsafe import Markup
 from msgspec import Struct
@@ -102,7 +103,7 @@ async def _technician(person_id: str, accounts: Accounts) -> Person:
 
 @get("/technicians/{person_id:str}/enrol", include_in_schema=False)
 async def enrol_page(
-    person_id: str, reader: NamedDependency[Reader], accounts: NamedDependency[Accounts]
+    person_id: FromPath[str], reader: NamedDependency[Reader], accounts: NamedDependency[Accounts]
 ) -> Response[Any]:
     technician = await _technician(person_id, accounts)
     return page("technicians/enrol.html", reader, here="technicians", technician=technician, offer=None)
@@ -110,7 +111,7 @@ async def enrol_page(
 
 @post("/technicians/{person_id:str}/enrol", include_in_schema=False, request_max_body_size=64_000)
 async def offer_enrolment(
-    person_id: str,
+    person_id: FromPath[str],
     reader: NamedDependency[Reader],
     accounts: NamedDependency[Accounts],
     settings: NamedDependency[Settings],
@@ -139,8 +140,8 @@ async def offer_enrolment(
 
 @get("/technicians/{person_id:str}/enrol/{mark:str}", include_in_schema=False)
 async def enrolment_state(
-    person_id: str,
-    mark: str,
+    person_id: FromPath[str],
+    mark: FromPath[str],
     reader: NamedDependency[Reader],
     accounts: NamedDependency[Accounts],
     clock: NamedDependency[Clock],
@@ -196,7 +197,7 @@ async def _device(device_id: str, accounts: Accounts) -> DeviceRow:
 
 @get("/devices/{device_id:str}/revoke", include_in_schema=False)
 async def revoke_page(
-    device_id: str, reader: NamedDependency[Reader], accounts: NamedDependency[Accounts]
+    device_id: FromPath[str], reader: NamedDependency[Reader], accounts: NamedDependency[Accounts]
 ) -> Response[Any]:
     device = await _device(device_id, accounts)
     return page("revoke.html", reader, here="devices", device=device, form=Form({}, reader.words))
@@ -205,7 +206,7 @@ async def revoke_page(
 @post("/devices/{device_id:str}/revoke", include_in_schema=False, request_max_body_size=64_000)
 async def revoke(
     request: Request[Any, Any, Any],
-    device_id: str,
+    device_id: FromPath[str],
     reader: NamedDependency[Reader],
     accounts: NamedDependency[Accounts],
 ) -> Response[Any]:

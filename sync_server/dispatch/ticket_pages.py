@@ -1,13 +1,13 @@
 """The tickets' pages: the live list with the chosen ticket beside it, the ticket itself, and everything done to it."""
 
 import uuid
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from shared_schema.apply import Filing
@@ -99,12 +99,12 @@ async def ticket_list(
 
 @get("/tickets/{ticket_id:str}", include_in_schema=False)
 async def ticket_page(
-    ticket_id: str,
+    ticket_id: FromPath[str],
     reader: NamedDependency[Reader],
     desk: NamedDependency[Desk],
     accounts: NamedDependency[Accounts],
     clock: NamedDependency[Clock],
-    act: Annotated[str, Parameter(query="act")] = "",
+    act: FromQuery[str] = "",
 ) -> Response[Any]:
     file = await _file_of(ticket_id, reader, desk)
     values = await _shown(file, reader, accounts, "page")
@@ -116,7 +116,7 @@ async def ticket_page(
 
 @get("/tickets/{ticket_id:str}/panel", include_in_schema=False)
 async def ticket_panel(
-    ticket_id: str,
+    ticket_id: FromPath[str],
     reader: NamedDependency[Reader],
     desk: NamedDependency[Desk],
     accounts: NamedDependency[Accounts],
@@ -127,11 +127,11 @@ async def ticket_panel(
 
 @get("/tickets/{ticket_id:str}/file", include_in_schema=False)
 async def ticket_again(
-    ticket_id: str,
+    ticket_id: FromPath[str],
     reader: NamedDependency[Reader],
     desk: NamedDependency[Desk],
     accounts: NamedDependency[Accounts],
-    seen: Annotated[str, Parameter(query="seen")] = "",
+    seen: FromQuery[str] = "",
 ) -> Response[Any]:
     """The open ticket anew; 204 where it is as it was seen."""
     file = await _file_of(ticket_id, reader, desk)
@@ -158,8 +158,8 @@ def _wanted_act(kind: str) -> Act:
 
 @get("/tickets/{ticket_id:str}/act/{kind:str}", include_in_schema=False)
 async def act_form(
-    ticket_id: str,
-    kind: str,
+    ticket_id: FromPath[str],
+    kind: FromPath[str],
     reader: NamedDependency[Reader],
     desk: NamedDependency[Desk],
     accounts: NamedDependency[Accounts],
@@ -176,7 +176,7 @@ async def act_form(
 @get("/tickets/{ticket_id:str}/technicians", include_in_schema=False)
 async def technicians_of_day(
     request: Request[Any, Any, Any],
-    ticket_id: str,
+    ticket_id: FromPath[str],
     reader: NamedDependency[Reader],
     desk: NamedDependency[Desk],
     accounts: NamedDependency[Accounts],
@@ -192,8 +192,8 @@ async def technicians_of_day(
 @post("/tickets/{ticket_id:str}/act/{kind:str}", include_in_schema=False, request_max_body_size=PHOTOS_BYTES)
 async def act(
     request: Request[Any, Any, Any],
-    ticket_id: str,
-    kind: str,
+    ticket_id: FromPath[str],
+    kind: FromPath[str],
     reader: NamedDependency[Reader],
     desk: NamedDependency[Desk],
     accounts: NamedDependency[Accounts],
