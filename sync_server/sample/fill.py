@@ -41,6 +41,9 @@ class PlayedClock:
     def now(self) -> datetime:
         return self._now
 
+    def seconds(self) -> float:
+        return self._now.timestamp()
+
     def be(self, moment: datetime) -> None:
         assert moment.tzinfo is not None, moment
         self._now = moment.astimezone(UTC)
@@ -62,7 +65,7 @@ class _Company:
         self._now = now
         self._password = password
         self._clock = PlayedClock(now)
-        self._accounts = Accounts(storage, settings, self._clock)
+        self._accounts = Accounts(storage, settings, self._clock, monotonic=self._clock.seconds)
         self._photo_files = PhotoFiles(settings.data)
         self._desk = Desk(storage, self._photo_files, self._clock, settings.time_zone)
         self._rounds = Rounds(storage, References(settings), self._clock, access_ticket)

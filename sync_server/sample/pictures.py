@@ -1,5 +1,6 @@
 """The photos of the sample visits: drawn rooms, one before the work and one after it, no two with the same bytes."""
 
+from functools import cache
 from io import BytesIO
 from random import Random
 
@@ -22,6 +23,7 @@ _ROOMS: tuple[_Colours, ...] = (
 )
 
 
+@cache
 def draw(scene: str, *, mended: bool, room: int, shot: int) -> bytes:
     """A JPEG as a phone would take it, a little noisy; the same room looks the same in every shot."""
     random = Random(room)  # noqa: S311 — a picture, not a secret
