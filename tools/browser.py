@@ -55,8 +55,13 @@ class Browser:
 
 
 def obtain() -> Browser:
-    """The browser to use: DOORSTEP_BROWSER, an installed one, or the one from npm (brought now where missing)."""
-    if chosen := os.environ.get("DOORSTEP_BROWSER"):
+    """The browser to use: DOORSTEP_BROWSER, an installed one, or the one from npm (brought now where missing).
+
+    DOORSTEP_BROWSER=brought takes the one from npm whatever is installed.
+    """
+    if (chosen := os.environ.get("DOORSTEP_BROWSER")) == "brought":
+        return _brought()
+    if chosen:
         if not os.access(chosen, os.X_OK):
             raise NoBrowser(HOW.format(why=f"DOORSTEP_BROWSER names {chosen}, which is no program."))
         return Browser(Path(chosen))
