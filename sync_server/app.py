@@ -18,8 +18,9 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from sync_server.accounts import Accounts, access_ticket
-from sync_server.clock import Clock
-from sync_server.problems import exception_handlers
+from sync_server.clock import Clock, milliseconds
+from sync_server.dispatch import problem_page
+from sync_server.problems import PROBLEM_PAGE, exception_handlers
 from sync_server.services.desk import Desk
 from sync_server.services.live import Live
 from sync_server.services.photo_files import PhotoFiles
@@ -42,7 +43,7 @@ def health() -> Response[bytes]:
 def create_app(settings: Settings, storage: Storage, clock: Clock) -> Litestar:
     """The whole office. `storage` stays the caller's, and open after the application has shut down."""
     accounts = Accounts(storage, settings, clock)
-    photo_files = PhotoFiles(settings.data, limit_bytes=settings.photo_bytes)
+    photo_files = PhotoFiles(settings.data)
     desk = Desk(storage, photo_files, clock, settings.time_zone)
     rounds = Rounds(storage, References(settings), clock, access_ticket)
     given: dict[str, Any] = {
@@ -56,7 +57,7 @@ def create_app(settings: Settings, storage: Storage, clock: Clock) -> Litestar:
     }
     live = given["live"] = Live(desk.feed_position)
     accounts.on_devices(live.devices_changed)
-    handlers: list[Any] = [health, *round_endpoint.route_handlers]
+    handlers: list[Any] = [health, *round_endpoint.route_handlers(accounts, rounds, settings)]
     for name in ("sync.uploads", "sync.enrolment", "dispatch", "app_files"):
         if module := _if_there(f"sync_server.{name}"):
             handlers += getattr(module, "route_handlers", [])
@@ -65,7 +66,7 @@ def create_app(settings: Settings, storage: Storage, clock: Clock) -> Litestar:
     async def running(_app: Litestar) -> AsyncIterator[None]:
         live.open()
         stop_telling = storage.on_feed(live.feed_is_at)
-        expiring = asyncio.create_task(_expire_now_and_then(rounds, settings))
+        expiring = asyncio.create_task(_expire_now_and_then(rounds, photo_files, storage, settings, clock))
         try:
             yield
         finally:
@@ -81,7 +82,7 @@ def create_app(settings: Settings, storage: Storage, clock: Clock) -> Litestar:
         dependencies=dependencies,
         exception_handlers=exception_handlers,
         lifespan=[running],
-        state=State({"live": live}),
+        state=State({"live": live, PROBLEM_PAGE: problem_page(settings, clock)}),
         openapi_config=None,
         logging_config=None,
     )
@@ -101,10 +102,13 @@ def _always(value: Any) -> Callable[[], Any]:
     return given
 
 
-async def _expire_now_and_then(rounds: Rounds, settings: Settings) -> None:
+async def _expire_now_and_then(
+    rounds: Rounds, photo_files: PhotoFiles, storage: Storage, settings: Settings, clock: Clock
+) -> None:
     while True:
         try:
             await rounds.expire(settings.expiry_days)
-        except StorageUnavailable:
-            log.warning("tickets that are over stay on their phones for another hour", exc_info=True)
+            await photo_files.discard_expired(storage, milliseconds(clock.now()))
+        except (StorageUnavailable, OSError):
+            log.warning("what has run out stays for another hour", exc_info=True)
         await asyncio.sleep(EXPIRY_EVERY.total_seconds())

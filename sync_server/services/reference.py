@@ -26,8 +26,13 @@ class References:
         self._revision = -1
         self._composed: dict[str, Reference] = {}
 
-    def of(self, person: Person, reading: Reading) -> Reference:
-        revision = reading.feed.reference_revision()
+    def version(self, person: Person, revision: int) -> str | None:
+        """What the newest is called, where it has been composed since its sources became `revision`."""
+        composed = self._composed.get(person.id) if revision == self._revision else None
+        return composed.version if composed else None
+
+    def of(self, person: Person, reading: Reading, revision: int) -> Reference:
+        """The newest, composed from what `reading` sees, where `revision` is what its sources are at."""
         if revision != self._revision:
             self._composed = {}
             self._revision = revision

@@ -12,10 +12,12 @@ import msgspec
 from msgspec import Raw
 
 from shared_schema import wire
+from shared_schema.credentials import Reference
 from shared_schema.lifecycle import OVER
 from shared_schema.sync_protocol import (
     CHANGES_PER_ROUND,
     PROTOCOL,
+    Holding,
     PutTicket,
     RoundReply,
     RoundRequest,
@@ -28,11 +30,13 @@ from sync_server.services.operations import arrived, receive
 from sync_server.services.reference import References
 from sync_server.storage import Reading, Storage
 from sync_server.storage.people import DeviceIdentity
+from sync_server.storage.standing import STANDING, Standing, about, standing_of
 from sync_server.storage.tickets import FeedRow
 
 CHANGES_BYTES = 4 * 2**20
 """Changes of more bytes than this are told in several rounds, so that a slow network gets somewhere."""
 
+_NEVER = (-1, None)
 _OVER = frozenset(status.value for status in OVER)
 _ticket = msgspec.json.Decoder(Ticket).decode
 
@@ -50,6 +54,8 @@ class Rounds:
         self._references = references
         self._clock = clock
         self._may_see = may_see
+        self._holdings: dict[str, tuple[int, Holding]] = {}
+        """Technician → what belongs on the phone since the feed position that changed it last."""
 
     async def round(self, identity: DeviceIdentity, request: RoundRequest) -> bytes:
         """The RoundReply, encoded."""
@@ -60,37 +66,83 @@ class Rounds:
             verdicts = await self._storage.write(
                 lambda writing: receive(writing, identity.device, identity.person, brought, at_ms)
             )
-        return await self._storage.glance(lambda reading: self._reply(reading, identity, request, verdicts))
+        standing = standing_of(await self._storage.row(STANDING, about(identity.device, identity.person.id)))
+        short = self._short_answer(identity, request, verdicts, standing)
+        if short is not None:
+            return short
+        return await self._storage.glance(lambda reading: self._answer(reading, identity, request, verdicts))
 
     async def expire(self, after_days: int) -> int:
         """Take tickets that have been over for so many days off their technicians' phones; how many."""
         before_ms = milliseconds(self._clock.now() - timedelta(days=after_days))
         return await self._storage.write(lambda writing: writing.tickets.expire(before_ms, writing.feed))
 
-    def _reply(self, reading: Reading, identity: DeviceIdentity, request: RoundRequest, verdicts: list[bytes]) -> bytes:
+    def _short_answer(
+        self, identity: DeviceIdentity, request: RoundRequest, verdicts: list[bytes], standing: Standing
+    ) -> bytes | None:
+        """The RoundReply where there is nothing to tell and nothing to look up; None where there may be."""
         person = identity.person
-        through = reading.feed.latest()
+        if not standing.scope <= request.cursor <= standing.feed:
+            return None
+        if not request.reference or self._references.version(person, standing.reference) != request.reference:
+            return None
+        in_step = None
+        if request.holding is not None:
+            scope, held = self._holdings.get(person.id, _NEVER)
+            if scope != standing.scope:
+                return None
+            in_step = held == request.holding
+        return self._encoded(standing, standing.feed, verdicts, in_step=in_step)
+
+    def _answer(
+        self, reading: Reading, identity: DeviceIdentity, request: RoundRequest, verdicts: list[bytes]
+    ) -> bytes:
+        person = identity.person
+        standing = standing_of(reading.row(STANDING, about(identity.device, person.id)))
         # A cursor from the future: the office was restored from a backup. What it has is told from the beginning.
-        cursor = request.cursor if request.cursor <= through else 0
+        cursor = request.cursor if request.cursor <= standing.feed else 0
         rows: list[FeedRow] = []
-        if cursor < through:
-            rows = reading.tickets.changes(person.id, cursor, through, CHANGES_PER_ROUND + 1)
+        if cursor < standing.scope:
+            rows = reading.tickets.changes(person.id, cursor, standing.feed, CHANGES_PER_ROUND + 1)
         told, more = _page(rows)
         in_step = None
         if request.holding is not None and not rows and cursor == request.cursor:
-            in_step = holding(reading.tickets.scope(person.id)) == request.holding
-        reference = self._references.of(person, reading)
+            held = holding(reading.tickets.scope(person.id))
+            self._holdings[person.id] = (standing.scope, held)
+            in_step = held == request.holding
+        reference = self._references.of(person, reading, standing.reference)
+        return self._encoded(
+            standing,
+            told[-1].position if more else standing.feed,
+            verdicts,
+            changes=[self._change(identity, row) for row in told],
+            more=more,
+            in_step=in_step,
+            reference=reference if reference.version != request.reference else None,
+        )
+
+    def _encoded(
+        self,
+        standing: Standing,
+        cursor: int,
+        verdicts: list[bytes],
+        *,
+        changes: list[Raw] | None = None,
+        more: bool = False,
+        in_step: bool | None,
+        reference: Reference | None = None,
+    ) -> bytes:
         return wire.encode(
             RoundReply(
                 protocol=PROTOCOL,
                 server_time_ms=milliseconds(self._clock.now()),
-                received_through=reading.journal.received_through(identity.device),
-                cursor=told[-1].position if more else through,
+                received_through=standing.received_through,
+                cursor=cursor,
                 verdicts=[Raw(verdict) for verdict in verdicts],
-                changes=[self._change(identity, row) for row in told],
+                changes=changes or [],
                 more=more,
                 in_step=in_step,
-                reference=reference if reference.version != request.reference else None,
+                reference=reference,
             )
         )
 

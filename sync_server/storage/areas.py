@@ -1,6 +1,8 @@
 """What a transaction sees of the database, area by area."""
 
+from collections.abc import Mapping
 from functools import cached_property
+from typing import TypeVarTuple
 
 import sqlalchemy as sa
 
@@ -11,12 +13,18 @@ from sync_server.storage.prices import Prices
 from sync_server.storage.tickets import Tickets
 from sync_server.storage.uploads import Uploads
 
+R = TypeVarTuple("R")
+
 
 class Reading:
     """One snapshot of everything; good for as long as the `work` it was handed to runs."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
+
+    def row(self, statement: sa.Select[*R], values: Mapping[str, str | int]) -> tuple[*R]:
+        """The one row that a statement finds."""
+        return self._connection.execute(statement, dict(values)).one()._tuple()
 
     @cached_property
     def feed(self) -> Feed:

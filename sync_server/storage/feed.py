@@ -16,11 +16,11 @@ counters = sa.Table(
     sa.Column("value", Number, nullable=False),
 )
 
-_FEED = "feed"
-_REFERENCE = "reference"
+FEED = "feed"
+REFERENCE = "reference"
 
-_LATEST = sa.select(counters.c.value).where(counters.c.name == _FEED)
-_REVISION = sa.select(counters.c.value).where(counters.c.name == _REFERENCE)
+_LATEST = sa.select(counters.c.value).where(counters.c.name == FEED)
+_REVISION = sa.select(counters.c.value).where(counters.c.name == REFERENCE)
 _RAISE = (
     sa.update(counters)
     .where(counters.c.name == sa.bindparam("counter"))
@@ -42,7 +42,7 @@ class Feed:
     def take(self, count: int) -> int:
         """Reserve `count` positions for this transaction and return the first."""
         assert count > 0, count
-        through = self._raise(_FEED, count)
+        through = self._raise(FEED, count)
         self.taken_through = through
         return through - count + 1
 
@@ -51,7 +51,7 @@ class Feed:
 
     def reference_changed(self) -> None:
         """To be called by whatever changes what phones carry to look up: people, certificates, prices."""
-        self._raise(_REFERENCE, 1)
+        self._raise(REFERENCE, 1)
 
     def _raise(self, name: str, count: int) -> int:
         value = self._connection.scalar(_RAISE, {"counter": name, "count": count})

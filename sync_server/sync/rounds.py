@@ -3,13 +3,13 @@
 from typing import Any
 
 from litestar import MediaType, Request, Response, post
-from litestar.di import NamedDependency, Provide
+from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
 from shared_schema import wire
 from shared_schema.sync_protocol import PROTOCOL, RoundRequest
 from shared_schema.wire import Unreadable
-from sync_server.accounts import Accounts, DeviceIdentity, device_identity
+from sync_server.accounts import Accounts, device_identity
 from sync_server.problems import Problem, limited_body
 from sync_server.services.rounds import Rounds
 from sync_server.settings import Settings
@@ -19,25 +19,21 @@ class _Spoken(Struct):
     protocol: int
 
 
-@post(
-    "/sync/v1/round",
-    status_code=200,
-    request_max_body_size=None,
-    dependencies={"identity": Provide(device_identity)},
-)
-async def round_(
-    request: Request[Any, Any, Any],
-    identity: NamedDependency[DeviceIdentity],
-    accounts: NamedDependency[Accounts],
-    rounds: NamedDependency[Rounds],
-    settings: NamedDependency[Settings],
-) -> Response[bytes]:
-    asked = _read(await limited_body(request, settings.round_bytes))
-    if asked.device != identity.device:
-        raise Problem("not-allowed")
-    reply = await rounds.round(identity, asked)
-    await accounts.heard_from(identity, request.headers.get("doorstep-holding", ""))
-    return Response(reply, media_type=MediaType.JSON)
+def route_handlers(accounts: Accounts, rounds: Rounds, settings: Settings) -> list[HTTPRouteHandler]:
+    """Made from what they need, and not given it by name: Litestar resolves each dependency in a task of its own, which
+    together take longer than the answer to a phone that has nothing to say."""
+
+    @post("/sync/v1/round", status_code=200, request_max_body_size=None)
+    async def round_(request: Request[Any, Any, Any]) -> Response[bytes]:
+        identity = await device_identity(request, accounts)
+        asked = _read(await limited_body(request, settings.round_bytes))
+        if asked.device != identity.device:
+            raise Problem("not-allowed")
+        reply = await rounds.round(identity, asked)
+        await accounts.heard_from(identity, request.headers.get("doorstep-holding", ""))
+        return Response(reply, media_type=MediaType.JSON)
+
+    return [round_]
 
 
 def _read(body: bytes) -> RoundRequest:
@@ -49,6 +45,3 @@ def _read(body: bytes) -> RoundRequest:
     if isinstance(spoken, _Spoken) and spoken.protocol != PROTOCOL:
         raise Problem("upgrade-required")
     raise Problem("malformed-request", place=asked.place[:200] if isinstance(asked, Unreadable) else "$")
-
-
-route_handlers = [round_]
