@@ -11,6 +11,17 @@ from field_app.components.identifiers import identified
 from field_app.state.app import AppState
 
 
+def _border(role: ft.Colors, width: int = 1) -> ft.InputBorder:
+    return ft.OutlineInputBorder(side=ft.BorderSide(width, role), border_radius=theme.RADIUS_FIELD)
+
+
+_BORDERS: dict[ft.ControlState, ft.InputBorder] = {
+    ft.ControlState.FOCUSED: _border(theme.PRIMARY, 2),
+    ft.ControlState.ERROR: _border(theme.ATTENTION),
+    ft.ControlState.DEFAULT: _border(theme.LINE),
+}
+
+
 def typed(
     app: AppState,
     identifier: str,
@@ -49,9 +60,7 @@ def typed(
                     autofocus=autofocus,
                     filled=True,
                     fill_color=theme.SURFACE,
-                    border_color=theme.LINE,
-                    focused_border_color=theme.PRIMARY,
-                    border_radius=theme.RADIUS_FIELD,
+                    border=_BORDERS,
                     cursor_color=theme.PRIMARY,
                     text_style=ft.TextStyle(size=size, height=1.5, color=theme.INK),
                     content_padding=ft.Padding.symmetric(horizontal=14, vertical=12),

@@ -1,8 +1,10 @@
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.field_app.hand import Hand
 from tests.field_app.single_phone import SinglePhone
 
 
@@ -26,3 +28,15 @@ def a_phone(tmp_path: Path) -> Iterator[Callable[..., SinglePhone]]:
     yield make
     for phone in made:
         phone.store.close()
+
+
+@pytest.fixture
+def hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hand]:
+    """A phone in Shanghai, enrolled, in somebody's hand."""
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    hand = Hand(tmp_path)
+    yield hand
+    hand.single.store.close()
+    monkeypatch.undo()
+    time.tzset()

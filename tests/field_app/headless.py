@@ -1,0 +1,205 @@
+"""A person in front of the app without a browser: Flet's real session, with a client that only keeps what it is sent.
+
+Every message is packed as for the wire, so that what could not be sent fails here. Controls are found by the
+identifiers of field_app.components.identifiers, and pressed by dispatching the event Flutter would send.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
+
+import flet as ft
+import msgpack
+from flet.components.component import Component
+from flet.controls.base_control import BaseControl
+from flet.controls.context import _context_page
+from flet.messaging.connection import Connection
+from flet.messaging.protocol import (
+    Message,
+    MessageAction,
+    RegisterClientResponseBody,
+    configure_encode_object_for_msgpack,
+)
+from flet.messaging.session import Session
+from flet.pubsub.pubsub_hub import PubSubHub
+
+T = TypeVar("T")
+
+_SETTLED_AFTER = 12
+"""Turns of the event loop without a message after which nothing more is on its way."""
+
+
+class Client(Connection):
+    """Takes messages as Flutter would, and answers the only question the app asks it: to go to another page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.get_running_loop()
+        self.page_url = "http://phone.test"
+        self.pubsubhub = PubSubHub(loop=self.loop)
+        self.session: Session | None = None
+        self.messages = 0
+        self.crashes: list[str] = []
+        self._answers: set[asyncio.Task[None]] = set()
+
+    def send_message(self, message: Message) -> None:
+        self.messages += 1
+        msgpack.packb([message.action, message.body], default=configure_encode_object_for_msgpack(BaseControl))
+        if message.action is MessageAction.SESSION_CRASHED:
+            self.crashes.append(message.body.message)
+        elif message.action is MessageAction.INVOKE_METHOD:
+            task = self.loop.create_task(self._answer(message.body))
+            self._answers.add(task)
+            task.add_done_callback(self._answers.discard)
+
+    async def _answer(self, call: Any) -> None:
+        assert self.session is not None
+        page = self.session.page
+        result, error = None, None
+        if call.name == "push_route":
+            self.session.apply_page_patch({"route": call.args["route"]})
+        else:
+            error = f"no such thing here: {call.name}"
+        self.session.handle_invoke_method_results(call.control_id, call.call_id, result, error)
+        if call.name == "push_route":
+            await self.session.dispatch_event(page._i, "route_change", {"route": call.args["route"]})
+
+    def dispose(self) -> None:
+        pass
+
+
+class Screen:
+    """One session. To be used inside one event loop."""
+
+    def __init__(self, route: str = "/") -> None:
+        self.client = Client()
+        self.session = Session(self.client)
+        self.client.session = self.session
+        self.session.apply_page_patch({"route": route, "web": True, "width": 390, "height": 844})
+        # Packing is also what makes Flet remember what the client has been told.
+        greeting = RegisterClientResponseBody(self.session.id, self.session.get_page_patch(), "")
+        self.client.send_message(Message(MessageAction.REGISTER_CLIENT, greeting))
+
+    @property
+    def page(self) -> ft.Page:
+        return self.session.page
+
+    async def show(self, start: Callable[[ft.Page], Any]) -> "Screen":
+        _context_page.set(self.page)
+        started = start(self.page)
+        if asyncio.iscoroutine(started):
+            await started
+        await self.settle()
+        return self
+
+    async def settle(self) -> None:
+        quiet, seen = 0, self.client.messages
+        while quiet < _SETTLED_AFTER:
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if self.client.messages == seen else 0
+            seen = self.client.messages
+        assert self.client.crashes == []
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    def controls(self) -> Iterator[ft.Control]:
+        """Everything on the topmost page, in order."""
+        views = _unwrapped(self.page.views)
+        yield from _within(views[-1])
+
+    def views(self) -> int:
+        return len(_unwrapped(self.page.views))
+
+    def identifiers(self) -> list[str]:
+        return [c.identifier for c in self.controls() if isinstance(c, ft.Semantics) and c.identifier]
+
+    def find(self, identifier: str) -> ft.Semantics:
+        for control in self.controls():
+            if isinstance(control, ft.Semantics) and control.identifier == identifier:
+                return control
+        raise AssertionError(f"{identifier} is not among {self.identifiers()}")
+
+    def shows(self, identifier: str) -> bool:
+        return identifier in self.identifiers()
+
+    def text(self, identifier: str | None = None) -> str:
+        """All that can be read there."""
+        where = self.controls() if identifier is None else _within(self.find(identifier))
+        return "\n".join(words for control in where for words in _words(control))
+
+    def value(self, identifier: str) -> str:
+        return next(control.value for control in _within(self.find(identifier)) if isinstance(control, ft.TextField))
+
+    # -- doing --------------------------------------------------------------------------------------------------------
+
+    async def tap(self, identifier: str) -> None:
+        for control in _within(self.find(identifier)):
+            if getattr(control, "on_click", None) is not None and not getattr(control, "disabled", False):
+                await self._send(control, "click", None)
+                return
+        raise AssertionError(f"nothing to press in {identifier}")
+
+    async def type(self, identifier: str, words: str) -> None:
+        field = next(control for control in _within(self.find(identifier)) if isinstance(control, ft.TextField))
+        self.session.apply_patch(field._i, {"value": words})
+        await self._send(field, "change", words)
+
+    async def draw(self, identifier: str, strokes: list[list[tuple[float, float]]]) -> None:
+        pad = next(control for control in _within(self.find(identifier)) if isinstance(control, ft.GestureDetector))
+        for stroke in strokes:
+            points = [{"x": x, "y": y} for x, y in stroke]
+            start, end = {"l": points[0], "g": points[0]}, {"l": points[-1], "g": points[-1]}
+            await self._send(pad, "pan_down", start | {"k": "touch"})
+            for point in points[1:]:
+                await self._send(pad, "pan_update", {"l": point, "g": point, "ld": point, "gd": point, "pd": 0})
+            await self._send(pad, "pan_end", end | {"v": {"x": 0, "y": 0}, "pv": 0})
+
+    async def go(self, route: str) -> None:
+        await self.page.push_route(route)
+        await self.settle()
+
+    async def _send(self, control: ft.Control, name: str, data: Any) -> None:
+        await self.session.dispatch_event(control._i, name, data)
+        await self.settle()
+
+
+def _unwrapped(value: Any) -> list[Any]:
+    while isinstance(value, Component):
+        value = value._b
+    if isinstance(value, list):
+        return [item for inner in value for item in _unwrapped(inner)]
+    return [] if value is None else [value]
+
+
+_PARTS = ("appbar", "title", "leading", "actions", "content", "controls", "error", "shapes")
+
+
+def _within(control: Any) -> Iterator[Any]:
+    for item in _unwrapped(control):
+        yield item
+        for part in _PARTS:
+            inner = getattr(item, part, None)
+            if isinstance(inner, (BaseControl, list)):
+                yield from _within(inner)
+
+
+def _words(control: Any) -> Iterator[str]:
+    if isinstance(control, ft.Text):
+        yield control.value
+    content = getattr(control, "content", None)
+    if isinstance(content, str):
+        yield content
+
+
+def in_a_loop(work: Coroutine[Any, Any, T]) -> T:
+    async def whole() -> T:
+        try:
+            return await work
+        finally:
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    return asyncio.run(whole())
