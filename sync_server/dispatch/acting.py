@@ -23,6 +23,7 @@ from sync_server.dispatch.acts import (
     name_for,
     product_values,
     quick_windows,
+    seen_values,
     typed_window,
 )
 from sync_server.dispatch.forms import Form
@@ -119,18 +120,27 @@ def refused(act: Act, ticket: Ticket, form: Form, verdict: Verdict, reader: Read
     if act.kind == "assign_ticket":
         form.put("replaces", ticket.technician or "")
     if act.kind == "correct_details":
-        form.put("seen_customer", msgspec.json.encode(ticket.customer).decode())
-        form.put("seen_product", msgspec.json.encode(ticket.product).decode())
-        acting.now = _differences(ticket, form)
+        acting.now = _merge(ticket, form)
     return acting
 
 
 _LABELS = {"name": "customer_name", "phone": "customer_phone"}
 
 
-def _differences(ticket: Ticket, form: Form) -> list[tuple[str, str]]:
+def _merge(ticket: Ticket, form: Form) -> list[tuple[str, str]]:
+    """Bring a correction up to the ticket as it is now; what a colleague has changed in between, to be shown.
+
+    A field this dispatcher had not touched takes the colleague's value; one that both changed keeps what was typed.
+    """
+    seen = seen_values(form)
     now = customer_values(ticket.customer) | product_values(ticket.product)
-    return [(f"field.{_LABELS.get(name, name)}", value) for name, value in now.items() if form.value(name) != value]
+    changed = {name: value for name, value in now.items() if seen.get(name) != value}
+    for name, value in changed.items():
+        if form.value(name) == seen.get(name):
+            form.put(name, value)
+    form.put("seen_customer", msgspec.json.encode(ticket.customer).decode())
+    form.put("seen_product", msgspec.json.encode(ticket.product).decode())
+    return [(f"field.{_LABELS.get(name, name)}", value) for name, value in changed.items()]
 
 
 # -- who could go -----------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from msgspec import Struct
 from shared_schema import operations as op
 from shared_schema.lifecycle import OPEN, VISIT_KINDS, Severity, Status, may_move
 from shared_schema.ticket import Customer, Product, Ticket, Window
+from shared_schema.wire import Unreadable, decode
 from sync_server.dispatch.display import Display
 from sync_server.dispatch.forms import Form
 
@@ -144,13 +145,11 @@ def customer_typed(form: Form) -> Customer | None:
         region=form.line("region", required=True),
         address=form.line("address", required=True),
     )
-    if {"name", "phone", "region", "address"} & set(form.faults):
-        return None
     try:
-        return msgspec.convert(msgspec.to_builtins(customer), Customer)
-    except msgspec.ValidationError:  # the other fields have been looked at
+        msgspec.convert({"name": "-", "phone": customer.phone, "region": "", "address": ""}, Customer)
+    except msgspec.ValidationError:  # it knows what a telephone number looks like
         form.fault("phone", "fault.phone")
-        return None
+    return None if {"name", "phone", "region", "address"} & set(form.faults) else customer
 
 
 def product_values(product: Product) -> dict[str, str]:
@@ -182,16 +181,25 @@ def _begin_correct(ticket: Ticket, _display: Display) -> dict[str, str]:
     }
 
 
+def _seen(form: Form) -> tuple[Customer, Product] | None:
+    """What the dispatcher had in front of them; None where the fields are not as our page wrote them."""
+    customer = decode(form.value("seen_customer").encode(), Customer)
+    product = decode(form.value("seen_product").encode(), Product)
+    return None if isinstance(customer, Unreadable) or isinstance(product, Unreadable) else (customer, product)
+
+
+def seen_values(form: Form) -> dict[str, str]:
+    seen = _seen(form)
+    return customer_values(seen[0]) | product_values(seen[1]) if seen else {}
+
+
 def _read_correct(form: Form, ticket: Ticket, _display: Display) -> op.Operation | None:
-    customer, product = customer_typed(form), product_typed(form)
-    try:
-        seen_customer = msgspec.json.decode(form.value("seen_customer"), type=Customer)
-        seen_product = msgspec.json.decode(form.value("seen_product"), type=Product)
-    except (msgspec.MsgspecError, RecursionError):  # not as our page wrote it: then nothing was seen
-        seen_customer, seen_product = msgspec.structs.replace(ticket.customer, name="?"), ticket.product
+    customer, product, seen = customer_typed(form), product_typed(form), _seen(form)
+    if seen is None:  # then it is not known what is being overwritten
+        seen = msgspec.structs.replace(ticket.customer, name="?"), ticket.product
     if customer is None or form.faults:
         return None
-    return op.CorrectDetails(customer, product, seen_customer, seen_product)
+    return op.CorrectDetails(customer, product, *seen)
 
 
 # -- all of them ------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from sync_server.accounts.passwords import Passwords
 from sync_server.clock import milliseconds
 from tests.sync_server.office import LIN, Office, StandingClock
 
-PASSWORD = "安静-的-早晨-42"  # noqa: S105 - of people who exist only here
+PASSWORD = "安静-的-早晨-42"
 PASSWORD_HASH = Passwords().hash_now(PASSWORD)
 
 HTMX = {"HX-Request": "true"}
@@ -130,7 +130,7 @@ class Browser:
     def post(self, address: str, fields: dict[str, str], **more: Any) -> Answer:
         return self.request("POST", address, data=fields, **more)
 
-    def send(self, address: str, form: Form, **typed: str) -> Answer:
+    def send(self, address: str, form: Form, /, **typed: str) -> Answer:
         """Fill the form in and send it to where it belongs."""
         assert form.action == address, form.action
         return self.post(address, form.fields | typed)

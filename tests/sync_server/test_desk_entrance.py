@@ -66,7 +66,9 @@ def test_the_session_is_a_new_one_after_signing_in(office: Office) -> None:
 def test_a_sign_in_form_from_elsewhere_is_refused(office: Office) -> None:
     """Signing a person in under somebody else's name is an attack, too."""
     give_password(office)
-    answer = Browser(office).post("/sign-in", {"login": "lin", "password": PASSWORD, "csrf": "invented-by-another-site"})
+    answer = Browser(office).post(
+        "/sign-in", {"login": "lin", "password": PASSWORD, "csrf": "invented-by-another-site"}
+    )
     assert answer.status == 403
     assert "form-expired" in answer.text
 
@@ -154,7 +156,9 @@ def test_everything_a_page_is_made_of_comes_from_the_office(office: Office) -> N
     """The product works on a closed network: no address of another host in any page, style or script."""
     browser = signed_in(office)
     page = browser.get("/tickets").page
-    wanted = {attributes.get("src") or attributes.get("href", "") for tag, attributes in page.elements if tag in _LOADED}
+    wanted = {
+        attributes.get("src") or attributes.get("href", "") for tag, attributes in page.elements if tag in _LOADED
+    }
     assert wanted
     for address in wanted:
         assert address.startswith("/"), address
@@ -194,6 +198,8 @@ def test_both_catalogues_say_everything_and_nothing_is_said_twice() -> None:
 
 def test_a_person_whose_language_is_english_reads_english(office: Office) -> None:
     office.storage.write_now(
-        lambda writing: writing.people.save(type(LIN)(id="p-lin", role=LIN.role, name="Lin", login="lin", language="en"), 0)
+        lambda writing: writing.people.save(
+            type(LIN)(id="p-lin", role=LIN.role, name="Lin", login="lin", language="en"), 0
+        )
     )
     assert signed_in(office).get("/tickets").page.elements[0][1]["lang"] == "en"

@@ -30,7 +30,9 @@ HOSTILE = "<script>alert('1')</script>\"><img src=x onerror=alert(2)>{{ 7*7 }}"
 
 def a_visit(phone: Phone, ticket: str, *, signed: bool = True) -> Statement:
     """The whole visit, from accepting to the customer's signature."""
-    statement = Statement(language="zh-CN", text="您好，吊灯已经修好。", found="整流器老化", done="换了整流器", photos=())
+    statement = Statement(
+        language="zh-CN", text="您好，吊灯已经修好。", found="整流器老化", done="换了整流器", photos=()
+    )
     steps = [
         AcceptTicket(),
         StartTravel(),
