@@ -82,6 +82,7 @@ async def main(page: ft.Page) -> None:
         report_fault.set(app.stumble_quietly)
         if phone.store.identity() is not None:
             phone.keep_in_sync()
+        page.on_resize = app.handling(lambda _event: app.turned(page))
         page.on_close = app.handling(lambda _event: app.close())
         page.render_views(Root, app, phone.device.enrolment_key())
     except Exception as fault:  # nothing is up yet that could say it otherwise

@@ -8,7 +8,7 @@ from field_app import theme
 from field_app.components import text
 from field_app.components.boundary import memo
 from field_app.components.identifiers import identified
-from field_app.state.app import Handler
+from field_app.state.app import AppState, Handler
 from field_app.words import Words
 from shared_schema.evidence import Photo
 
@@ -23,6 +23,7 @@ def Thumb(
     read: Callable[[str], bytes | None],
     words: Words,
     size: int = THUMB,
+    on_open: Handler | None = None,
     key: str = "",  # noqa: ARG001
 ) -> ft.Control:
     """One photo; where its bytes are not on this phone, the sign that they are at the office."""
@@ -41,7 +42,7 @@ def Thumb(
             border=ft.Border.all(1, theme.LINE),
             border_radius=theme.RADIUS_FIELD,
         )
-    return ft.Image(
+    picture = ft.Image(
         src=data,
         width=size,
         height=size,
@@ -52,55 +53,64 @@ def Thumb(
         semantics_label=label,
         error_content=ft.Container(ft.Icon(ft.Icons.BROKEN_IMAGE_OUTLINED, color=theme.QUIET), width=size, height=size),
     )
+    return ft.Container(picture, width=size, height=size, on_click=on_open) if on_open is not None else picture
 
 
-def strip(
-    photos: Sequence[Photo], read: Callable[[str], bytes | None], words: Words, size: int = THUMB
-) -> list[ft.Control]:
+def strip(app: AppState, photos: Sequence[Photo], here: str = "", size: int = THUMB) -> list[ft.Control]:
+    """`here` is the route of the page they stand on, from which each opens large; empty where none does."""
     return [
-        identified(f"photo-{photo.slot.value}-{number}", Thumb(photo, read, words, size, key=photo.operation_id))
+        identified(
+            f"photo-{photo.slot.value}-{number}",
+            Thumb(
+                photo,
+                app.photo,
+                app.words,
+                size,
+                app.going(f"{here}/photo/{photo.sha256}") if here else None,
+                key=photo.operation_id,
+            ),
+        )
         for number, photo in enumerate(photos, start=1)
     ]
 
 
 def slot(
+    app: AppState,
     identifier: str,
     label: str,
     photos: Sequence[Photo],
-    read: Callable[[str], bytes | None],
-    words: Words,
-    on_add: Handler | None,
+    on_add: Handler,
     *,
+    here: str = "",
     is_awaited: bool = True,
 ) -> ft.Control:
     """The photos of one kind, and the place that waits for the next one."""
-    items = strip(photos, read, words)
-    if on_add is not None:
-        role = theme.PRIMARY
-        items.append(
-            identified(
-                identifier,
-                ft.Container(
-                    ft.Column(
-                        [
-                            ft.Icon(ft.Icons.ADD_A_PHOTO_OUTLINED, color=role, size=26),
-                            text.small(words("photo.more") if photos else words("photo.take"), color=role, strong=True),
-                        ],
-                        alignment=ft.MainAxisAlignment.CENTER,
-                        horizontal_alignment=ft.CrossAxisAlignment.CENTER,
-                        spacing=4,
-                    ),
-                    width=THUMB,
-                    height=THUMB,
-                    bgcolor=theme.tint(role),
-                    border=ft.Border.all(1, ft.Colors.with_opacity(0.4, role)),
-                    border_radius=theme.RADIUS_FIELD,
-                    ink=True,
-                    on_click=on_add,
+    words, role = app.words, theme.PRIMARY
+    items = strip(app, photos, here)
+    items.append(
+        identified(
+            identifier,
+            ft.Container(
+                ft.Column(
+                    [
+                        ft.Icon(ft.Icons.ADD_A_PHOTO_OUTLINED, color=role, size=26),
+                        text.small(words("photo.more") if photos else words("photo.take"), color=role, strong=True),
+                    ],
+                    alignment=ft.MainAxisAlignment.CENTER,
+                    horizontal_alignment=ft.CrossAxisAlignment.CENTER,
+                    spacing=4,
                 ),
-                label=f"{words('photo.take')} · {label}",
-            )
+                width=THUMB,
+                height=THUMB,
+                bgcolor=theme.tint(role),
+                border=ft.Border.all(1, ft.Colors.with_opacity(0.4, role)),
+                border_radius=theme.RADIUS_FIELD,
+                ink=True,
+                on_click=on_add,
+            ),
+            label=f"{words('photo.take')} · {label}",
         )
+    )
     heading: list[ft.Control] = [text.note(label, color=theme.INK, strong=True, expand=True)]
     if photos:
         heading.append(text.small(words.count("photo.count", len(photos))))

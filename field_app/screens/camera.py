@@ -62,7 +62,6 @@ def CameraPage() -> ft.Control:
 
 @component
 def CameraView(app: AppState, ticket: Ticket, slot: PhotoSlot) -> ft.Control:
-    words = app.words
     phase, set_phase = ft.use_state(_STARTING)
     trouble, set_trouble = ft.use_state("")
     shown: ft.MutableRef[fc.Camera] = ft.use_ref(None)
@@ -145,7 +144,7 @@ def CameraView(app: AppState, ticket: Ticket, slot: PhotoSlot) -> ft.Control:
                         _notice(app),
                         ft.Container(
                             ft.Row(
-                                photos.strip(taken, app.photo, words, size=56),
+                                photos.strip(app, taken, size=56),
                                 scroll=ft.ScrollMode.AUTO,
                                 spacing=8,
                             ),

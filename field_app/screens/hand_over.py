@@ -107,7 +107,7 @@ def HandOver(app: AppState, ticket: Ticket) -> ft.Control:
         identified("statement", ft.Column([*_shown(statement_parts(app, ticket))], spacing=16)),
     ]
     if shown:
-        body.append(ft.Row(photos.strip(shown, app.photo, words, size=104), wrap=True, spacing=8, run_spacing=8))
+        body.append(ft.Row(photos.strip(app, shown, here, size=104), wrap=True, spacing=8, run_spacing=8))
     body += [
         ft.Divider(height=1, color=theme.LINE),
         text.title(words("hand-over.rate"), align=ft.TextAlign.CENTER),
@@ -236,11 +236,10 @@ def ObjectionForm(app: AppState, ticket: Ticket) -> ft.Control:
             size=_LARGER,
         ),
         photos.slot(
+            app,
             "objection-photo",
             words("objection.photos"),
             taken,
-            app.photo,
-            words,
             app.going(f"/tickets/{ticket.id}/camera/{PhotoSlot.OBJECTION.value}"),
             is_awaited=False,
         ),

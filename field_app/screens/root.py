@@ -13,6 +13,7 @@ from field_app.screens.enrol import Enrol
 from field_app.screens.forms import FinishPage, NotePage, ProblemPage, WaitPage
 from field_app.screens.hand_over import HandedBackPage, HandOverPage, ObjectionPage
 from field_app.screens.me import MePage, PricesPage
+from field_app.screens.photo import PhotoPage
 from field_app.screens.signature import SignaturePage
 from field_app.screens.sync import SyncPage
 from field_app.screens.ticket import TicketPage
@@ -42,6 +43,7 @@ def EnrolAgain() -> ft.Control:
 
 def _routes() -> list[ft.Route]:
     hand_over = [
+        ft.Route(path="photo/:sha256", component=PhotoPage),
         ft.Route(path="signature", component=SignaturePage),
         ft.Route(path="objection", component=ObjectionPage),
     ]
@@ -52,6 +54,7 @@ def _routes() -> list[ft.Route]:
         ft.Route(path="wait", component=WaitPage),
         ft.Route(path="finish", component=FinishPage),
         ft.Route(path="camera/:slot", component=CameraPage),
+        ft.Route(path="photo/:sha256", component=PhotoPage),
         ft.Route(path="hand-over", component=HandOverPage, children=hand_over),
         ft.Route(path="handed-back", component=HandedBackPage),
     ]

@@ -159,7 +159,13 @@ def Sign(app: AppState, ticket: Ticket) -> ft.Control:
         bgcolor=theme.PAPER.ground,
         padding=0,
         can_pop=False,
-        controls=[on_paper(ft.SafeArea(_across(ft.Container(page, padding=16, expand=True)), expand=True))],
+        controls=[
+            on_paper(
+                ft.SafeArea(
+                    _across(ft.Container(page, padding=16, expand=True), is_upright=app.is_upright), expand=True
+                )
+            )
+        ],
     )
 
 
@@ -181,8 +187,6 @@ def _submit(label: str, on_click: Handler) -> ft.Control:
     )
 
 
-def _across(content: ft.Control) -> ft.Control:
+def _across(content: ft.Control, *, is_upright: bool) -> ft.Control:
     """Landscape, also on a phone that is held upright: a signature needs width."""
-    page = ft.context.page
-    upright = (page.height or 0) > (page.width or 0)
-    return ft.RotatedBox(quarter_turns=1, content=content, expand=True) if upright else content
+    return ft.RotatedBox(quarter_turns=1, content=content, expand=True) if is_upright else content

@@ -264,12 +264,12 @@ def _tools(app: AppState, ticket: Ticket) -> Sequence[ft.Control]:
             continue
         controls.append(
             photos.slot(
+                app,
                 f"add-photo-{slot.value}",
                 words.shared(f"slot.{slot.value}"),
                 taken,
-                app.photo,
-                words,
                 app.going(f"{here}/camera/{slot.value}"),
+                here=here,
             )
         )
     row = [
@@ -312,12 +312,15 @@ def _history(app: AppState, ticket: Ticket, is_open: bool, on_toggle: Handler) -
     if is_open:
         waiting = {entry.id for entry in app.phone.store.journal(ticket=ticket.id) if entry.state is EntryState.WAITING}
         controls.append(
-            card(*(_happening(app, item, not waiting.isdisjoint(item.operations)) for item in happened), spacing=14)
+            card(
+                *(_happening(app, ticket.id, item, not waiting.isdisjoint(item.operations)) for item in happened),
+                spacing=14,
+            )
         )
     return controls
 
 
-def _happening(app: AppState, item: Happening, is_waiting: bool) -> ft.Control:
+def _happening(app: AppState, ticket_id: str, item: Happening, is_waiting: bool) -> ft.Control:
     words = app.words
     who = app.person_name(item.person) if item.person else ""
     when = words.moment(item.at, app.today())
@@ -328,7 +331,8 @@ def _happening(app: AppState, item: Happening, is_waiting: bool) -> ft.Control:
     if item.words:
         lines.append(text.body(item.words, selectable=True))
     if item.photos:
-        lines.append(ft.Row(photos.strip(item.photos, app.photo, words), wrap=True, spacing=8, run_spacing=8))
+        pictures = photos.strip(app, item.photos, f"/tickets/{ticket_id}")
+        lines.append(ft.Row(pictures, wrap=True, spacing=8, run_spacing=8))
     marks: list[ft.Control] = []
     if item.late:
         marks.append(badges.entry_badge(EntryState.LATE, words))

@@ -10,7 +10,7 @@ from field_app.components.boundary import component
 from field_app.components.frame import card, heading, page_view
 from field_app.components.identifiers import identified
 from field_app.components.ticket_card import TicketCard
-from field_app.state.app import AppState, Handler
+from field_app.state.app import AppState
 from field_app.state.current import use_app
 from field_app.state.day import Visits, visits
 from shared_schema.ticket import Ticket
@@ -50,17 +50,11 @@ def Today() -> ft.Control:
     past_open, set_past_open = ft.use_state(False)
     pages, set_pages = ft.use_state(1)
     pulled = ft.use_ref(0.0)
-    opens: ft.MutableRef[dict[str, Handler]] = ft.use_ref(dict)
     day = visits(app.tickets(), app.now())
-
-    def opening(ticket: Ticket) -> Handler:
-        # The same function for the same ticket each time, so that its memoized card stays as it is.
-        handlers: dict[str, Handler] = opens.current
-        return handlers.setdefault(ticket.id, app.going(f"/tickets/{ticket.id}"))
 
     def show(ticket: Ticket) -> ft.Control:
         is_next = day.next is not None and ticket.id == day.next.id
-        return TicketCard(ticket, words, today, opening(ticket), is_next, key=ticket.id)
+        return TicketCard(ticket, words, today, app.going(f"/tickets/{ticket.id}"), is_next, key=ticket.id)
 
     async def sync() -> None:
         app.phone.engine.wake()

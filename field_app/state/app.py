@@ -46,8 +46,10 @@ class AppState(ft.Observable):
     def __init__(self, phone: Phone, words: Words, page: ft.Page | None = None) -> None:
         self._page = page
         self._unsubscribe: Callable[[], None] = lambda: None
+        self._ways: dict[str, Handler] = {}
         self.phone = phone
         self.words = words
+        self.is_upright = page is None or (page.height or 0) >= (page.width or 0)
         self.theme_choice = ThemeChoice(phone.store.setting("theme") or ThemeChoice.SYSTEM)
         self.notice: Notice | None = None
         self.revision = 0
@@ -142,7 +144,14 @@ class AppState(ft.Observable):
         return self.handling(lambda _event: work())
 
     def going(self, route: str) -> Handler:
-        return self.doing(lambda: self.go(route))
+        """The same handler for the same route each time, so that memoized components stay as they are."""
+        if route not in self._ways:
+            self._ways[route] = self.doing(lambda: self.go(route))
+        return self._ways[route]
+
+    def turned(self, page: ft.Page) -> None:
+        """The page has another size; only its turning is news."""
+        self.is_upright = (page.height or 0) >= (page.width or 0)
 
     def handling(self, work: Callable[[Any], Awaitable[None] | None]) -> Handler:
         """A handler in which nothing a person did not cause ever surfaces as anything but a calm sentence."""

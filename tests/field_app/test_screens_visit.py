@@ -250,6 +250,10 @@ def test_a_photo_taken_fills_the_slot_that_waits(hand: Hand) -> None:
         await screen.tap("camera-done")
         assert screen.shows("photo-before-1")
         assert screen.text("step-finish_work") != waiting
+        await screen.tap("photo-before-1")
+        assert screen.shows("photo")
+        await screen.tap("back")
+        assert screen.shows("next-action")
 
     hand.does(visit)
 
