@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -91,6 +92,7 @@ def _demo(_arguments: argparse.Namespace, settings: Settings) -> int:
 def serve(settings: Settings, greeting: Callable[[Settings], str] | None = None) -> int:
     """Run the office until SIGTERM or SIGINT; 0 where it stopped because it was told to."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         listening = socket.create_server((settings.host, settings.port), backlog=2048)
     except OSError as fault:
@@ -100,24 +102,27 @@ def serve(settings: Settings, greeting: Callable[[Settings], str] | None = None)
         storage = Storage.open(settings.database)
         try:
             app = create_app(settings, storage, SystemClock())
-            server = _Server(
-                uvicorn.Config(
-                    app,
-                    loop="uvloop",
-                    http="httptools",
-                    ws="none",
-                    lifespan="on",
-                    access_log=False,
-                    log_config=None,
-                    log_level=logging.WARNING,
-                    server_header=False,
-                    proxy_headers=bool(settings.trusted_proxies),
-                    forwarded_allow_ips=settings.trusted_proxies or None,
-                    timeout_graceful_shutdown=GRACEFUL_SECONDS,
-                    ssl_certfile=settings.tls_certificate,
-                    ssl_keyfile=settings.tls_key,
-                )
+            config = uvicorn.Config(
+                app,
+                loop="uvloop",
+                http="httptools",
+                ws="none",
+                lifespan="on",
+                access_log=False,
+                log_config=None,
+                log_level=logging.WARNING,
+                server_header=False,
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=settings.trusted_proxies or None,
+                timeout_graceful_shutdown=GRACEFUL_SECONDS,
+                ssl_certfile=settings.tls_certificate,
+                ssl_keyfile=settings.tls_key,
             )
+            try:
+                config.load()
+            except (OSError, ssl.SSLError) as fault:
+                return _complain(f"the TLS certificate or its key cannot be used: {fault}", _USAGE)
+            server = _Server(config)
             # uvicorn raises the signal again once it has shut down; the database is closed after that.
             signal.signal(signal.SIGTERM, lambda *_: None)
             signal.signal(signal.SIGINT, lambda *_: None)

@@ -6,8 +6,6 @@ this returns, and so do the tests.
 
 import asyncio
 import contextlib
-import importlib
-import importlib.util
 import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -17,9 +15,9 @@ from litestar import Litestar, MediaType, Response, get
 from litestar.datastructures import State
 from litestar.di import Provide
 
+from sync_server import app_files, dispatch
 from sync_server.accounts import Accounts, access_ticket
 from sync_server.clock import Clock, milliseconds
-from sync_server.dispatch import problem_page
 from sync_server.problems import PROBLEM_PAGE, exception_handlers
 from sync_server.services.desk import Desk
 from sync_server.services.live import Live
@@ -28,6 +26,7 @@ from sync_server.services.reference import References
 from sync_server.services.rounds import Rounds
 from sync_server.settings import Settings
 from sync_server.storage import Storage, StorageUnavailable
+from sync_server.sync import enrolment, uploads
 from sync_server.sync import rounds as round_endpoint
 
 EXPIRY_EVERY = timedelta(hours=1)
@@ -57,10 +56,6 @@ def create_app(settings: Settings, storage: Storage, clock: Clock) -> Litestar:
     }
     live = given["live"] = Live(desk.feed_position)
     accounts.on_devices(live.devices_changed)
-    handlers: list[Any] = [health, *round_endpoint.route_handlers(accounts, rounds, settings)]
-    for name in ("sync.uploads", "sync.enrolment", "dispatch", "app_files"):
-        if module := _if_there(f"sync_server.{name}"):
-            handlers += getattr(module, "route_handlers", [])
 
     @contextlib.asynccontextmanager
     async def running(_app: Litestar) -> AsyncIterator[None]:
@@ -78,21 +73,21 @@ def create_app(settings: Settings, storage: Storage, clock: Clock) -> Litestar:
 
     dependencies: dict[str, Provide] = {name: Provide(_always(value), use_cache=True) for name, value in given.items()}
     return Litestar(
-        handlers,
+        [
+            health,
+            *round_endpoint.route_handlers(accounts, rounds, settings),
+            *enrolment.route_handlers,
+            *uploads.route_handlers,
+            *dispatch.route_handlers,
+            *app_files.route_handlers,
+        ],
         dependencies=dependencies,
         exception_handlers=exception_handlers,
         lifespan=[running],
-        state=State({"live": live, PROBLEM_PAGE: problem_page(settings, clock)}),
+        state=State({"live": live, PROBLEM_PAGE: dispatch.problem_page(settings, clock)}),
         openapi_config=None,
         logging_config=None,
     )
-
-
-def _if_there(name: str) -> Any:
-    try:
-        return importlib.import_module(name) if importlib.util.find_spec(name) else None
-    except (ImportError, SyntaxError):
-        return None
 
 
 def _always(value: Any) -> Callable[[], Any]:

@@ -6,6 +6,7 @@ Every setting is in the table of README.md. There is no other place that reads t
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta, Struct
@@ -81,6 +82,10 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         raise SettingUnusable(f"{PREFIX}{place.rstrip('`').upper()}: {reason}") from fault
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         raise SettingUnusable(f"{PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY go together")
+    try:
+        ZoneInfo(settings.time_zone)
+    except (KeyError, ValueError, OSError) as fault:
+        raise SettingUnusable(f"{PREFIX}TIME_ZONE: {settings.time_zone} is no time zone") from fault
     return settings
 
 

@@ -51,12 +51,13 @@ class Storage:
     and nothing else."""
 
     def __init__(self, url: str) -> None:
-        address = sa.make_url(url)
-        if address.get_backend_name() == "postgresql":
-            address = address.set(drivername="postgresql+psycopg")
+        address = _address(url)
         self.is_embedded = address.get_backend_name() == "sqlite"
         if self.is_embedded and address.database:
-            Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+            try:  # for its owner alone: customers' data is in there
+                Path(address.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as fault:
+                raise StorageUnavailable(str(fault)) from fault
         self.address = address
         self._writing = _writing_engine(address)
         self._reading = _reading_engine(address)
@@ -247,6 +248,17 @@ def _translated(fault: sa.exc.DBAPIError) -> Exception:
     if isinstance(fault, sa.exc.OperationalError | sa.exc.InterfaceError):
         return StorageUnavailable(str(fault.orig))
     return fault
+
+
+def _address(url: str) -> sa.URL:
+    try:
+        address = sa.make_url(url)
+        backend = address.get_backend_name()
+    except (sa.exc.ArgumentError, ValueError) as fault:
+        raise StorageUnavailable("its address cannot be read") from fault  # not repeated: a password may be in it
+    if backend not in {"sqlite", "postgresql"}:
+        raise StorageUnavailable(f"{backend} is neither sqlite nor postgresql")
+    return address.set(drivername="postgresql+psycopg") if backend == "postgresql" else address
 
 
 def _writing_engine(address: sa.URL) -> sa.Engine:
