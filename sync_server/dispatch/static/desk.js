@@ -92,7 +92,7 @@
   function mergeList(list, html) {
     const fresh = find("#list", parsed(html));
     if (!fresh) return;
-    const holdBack = find(".rows tbody:hover", list) !== null;
+    const holdBack = find(".rows tbody:hover, #held-back:hover", list) !== null;
     const old = new Map(all("tbody tr", list).map((row) => [row.dataset.id, row]));
     for (const attribute of ["hx-get", "data-address"]) list.setAttribute(attribute, fresh.getAttribute(attribute));
     for (const live of all("[data-live]", list)) {
@@ -230,8 +230,10 @@
   });
 
   document.addEventListener("pointerout", (event) => {
-    const rows = event.target.closest && event.target.closest(".rows tbody");
-    if (rows && !rows.contains(event.relatedTarget)) release();
+    const from = event.target.closest && event.target.closest(".rows tbody, #held-back");
+    const to = event.relatedTarget && event.relatedTarget.closest(".rows tbody, #held-back");
+    // On the way to the button the list stays, or the click would hit a row that has just come under it.
+    if (from && !to) release();
   });
   document.addEventListener("click", (event) => {
     if (!event.target.closest("#held-back")) return;

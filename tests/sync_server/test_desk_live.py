@@ -1,0 +1,289 @@
+"""Open pages change by themselves, in a real browser: no reload, nothing moved under the pointer, nothing typed lost.
+
+The server is a real one on a socket; the browser is Chromium. Whatever the page's policy blocks fails the test.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from litestar.testing import TestClient
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
+
+from shared_schema.lifecycle import Severity
+from shared_schema.operations import AddNote, CancelTicket, ConfirmTicket
+from sync_server.accounts import SESSION_COOKIE
+from sync_server.app import create_app
+from sync_server.settings import Settings
+from sync_server.storage import Storage
+from sync_server.words import words_in
+from tests.sync_server.desk_browser import signed_in
+from tests.sync_server.office import Office, StandingClock, a_customer
+from tests.sync_server.serving import served
+from tools import browser
+
+SAY = words_in("zh-CN")
+PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
+
+
+class Live:
+    """The office on a socket, and pages opened by dispatchers who have signed in."""
+
+    def __init__(self, office: Office, address: str, chromium: Chromium) -> None:
+        self.office = office
+        self.address = address
+        self.complaints: list[str] = []
+        self._chromium = chromium
+
+    def open(self, path: str, *, width: int = 1440) -> Page:
+        context = self._chromium.new_context(viewport={"width": width, "height": 900}, locale="zh-CN")
+        token = signed_in(self.office).cookies[SESSION_COOKIE]
+        context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": self.address}])
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("console", self._heard)
+        page.on("pageerror", lambda fault: self.complaints.append(str(fault)))
+        page.on("request", self._asked)
+        page.goto(self.address + path)
+        page.wait_for_selector("body[data-live=open][data-feed]")
+        return page
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and "409" not in message.text:
+            self.complaints.append(message.text)
+
+    def _asked(self, request: object) -> None:
+        address = getattr(request, "url", "")
+        if not address.startswith((self.address, "data:")):
+            self.complaints.append(f"asked {address}")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    found = browser.obtain()
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=found.path, args=["--no-sandbox"], env={**os.environ, **found.environment}
+        )
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def live(settings: Settings, storage: Storage, clock: StandingClock, chromium: Chromium) -> Iterator[Live]:
+    app = create_app(settings, storage, clock)
+    with served(app) as address:
+        live = Live(Office(storage, clock, TestClient(app)), address, chromium)
+        yield live
+        for context in chromium.contexts:
+            context.close()
+    assert live.complaints == []
+
+
+def test_the_stream_says_where_the_feed_is(live: Live) -> None:
+    """At once, on every commit, and after a break from where the page was."""
+    cookies = {SESSION_COOKIE: signed_in(live.office).cookies[SESSION_COOKIE]}
+    with (
+        httpx.Client(base_url=live.address, cookies=cookies, timeout=10) as client,
+        client.stream("GET", "/desk/events") as stream,
+    ):
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        lines = stream.iter_lines()
+        assert next(line for line in lines if line.startswith("data:")) == "data: 0"
+        live.office.received()
+        assert next(line for line in lines if line.startswith("data:")) == "data: 1"
+    with httpx.Client(base_url=live.address, cookies=cookies, timeout=10) as client:
+        headers = {"Last-Event-ID": "0"}
+        with client.stream("GET", "/desk/events", headers=headers) as stream:
+            assert next(line for line in stream.iter_lines() if line.startswith("id:")) == "id: 1"
+
+
+def test_nobody_listens_without_signing_in(live: Live) -> None:
+    answer = httpx.get(f"{live.address}/desk/events", headers={"Accept": "text/event-stream"})
+    assert answer.status_code == 401
+
+
+def test_a_new_ticket_appears_in_an_open_list(live: Live) -> None:
+    page = live.open("/tickets")
+    page.evaluate("window.notReloaded = true")
+    ticket = live.office.received()
+    expect(page.locator(f"#row-{ticket}")).to_contain_text(SAY("status.received"))
+    expect(page.locator(".tabs a[aria-current] .number")).to_have_text("1")
+    assert page.evaluate("window.notReloaded") is True
+
+
+def test_two_dispatchers_see_each_others_changes(live: Live) -> None:
+    ticket = live.office.received()
+    one, two = live.open("/tickets"), live.open("/tickets")
+    one.click(f"#row-{ticket}")
+    one.click("#ticket a[data-key=c]")
+    one.check("#act-form [value=severe]", force=True)
+    one.click("#act-form button.primary")
+    expect(one.locator("#toast")).to_contain_text(live.office.ticket(ticket).number)
+    for page in (one, two):
+        expect(page.locator(f"#row-{ticket}")).to_contain_text(SAY("status.confirmed"))
+        expect(page.locator(f"#row-{ticket}")).to_contain_text(SAY("severity.severe"))
+
+
+def test_nothing_moves_under_the_pointer(live: Live) -> None:
+    """A new ticket waits behind a button while the pointer is on the rows; a changed one changes where it is."""
+    tickets = [live.office.received() for _ in range(5)]
+    page = live.open("/tickets")
+    middle = page.locator(f"#row-{tickets[2]}")
+    middle.hover()
+    before = middle.bounding_box()
+    new = live.office.received()
+    expect(page.locator("#held-back")).to_be_visible()
+    live.office.decide(tickets[2], ConfirmTicket(Severity.ORDINARY))
+    expect(middle).to_contain_text(SAY("status.confirmed"))
+    assert middle.bounding_box() == before
+    assert page.locator(f"#row-{new}").count() == 0
+    page.mouse.move(5, 5)
+    expect(page.locator(f"#row-{new}")).to_be_visible()
+    expect(page.locator("#held-back")).to_be_hidden()
+
+
+def test_what_waits_can_be_asked_for(live: Live) -> None:
+    ticket = live.office.received()
+    page = live.open("/tickets")
+    page.hover(f"#row-{ticket}")
+    new = live.office.received()
+    page.click("#held-back")
+    expect(page.locator(f"#row-{new}")).to_be_visible()
+
+
+def test_the_open_ticket_changes_and_what_is_being_typed_stays(live: Live) -> None:
+    ticket = live.office.received()
+    page = live.open(f"/tickets?chosen={ticket}")
+    page.click("#ticket a[data-key=m]")
+    page.fill("#act-form textarea", "客户在电话里说的一长段")
+    live.office.decide(ticket, ConfirmTicket(Severity.EMERGENCY))
+    expect(page.locator("#ticket .ticket-badges")).to_contain_text(SAY("severity.emergency"))
+    expect(page.locator("#changed-meanwhile")).to_be_visible()
+    assert page.input_value("#act-form textarea") == "客户在电话里说的一长段"
+    page.click("#act-form button.primary")
+    expect(page.locator("[data-part=notes]")).to_contain_text("客户在电话里说的一长段")
+    expect(page.locator("#ticket .act-bar")).to_contain_text(SAY("act.assign"))
+
+
+def test_a_section_that_comes_into_being_does_not_take_the_form_away(live: Live) -> None:
+    """The first note makes a new section of the page while the dispatcher writes a reason."""
+    ticket = live.office.received()
+    page = live.open(f"/tickets/{ticket}")
+    page.click("#ticket a[data-key=x]")
+    page.fill("#act-form textarea", "客户不再需要")
+    live.office.decide(ticket, AddNote("同事的备注"))
+    expect(page.locator("[data-part=notes]")).to_contain_text("同事的备注")
+    assert page.input_value("#act-form textarea") == "客户不再需要"
+    page.click("#act-form button.primary")
+    expect(page.locator("#ticket .ticket-badges")).to_contain_text(SAY("status.cancelled"))
+
+
+def test_a_refusal_keeps_what_was_typed_on_the_page(live: Live) -> None:
+    ticket = live.office.received()
+    page = live.open(f"/tickets/{ticket}")
+    page.click("#ticket a[data-key=c]")
+    page.check("#act-form [value=severe]", force=True)
+    page.fill("#act-form textarea", "打了半小时电话")
+    live.office.decide(ticket, CancelTicket("重复受理"))
+    expect(page.locator("#changed-meanwhile")).to_be_visible()
+    page.click("#act-form button.primary")
+    expect(page.locator("#act-form [role=alert]")).to_contain_text(SAY("status.cancelled"))
+    assert page.input_value("#act-form textarea") == "打了半小时电话"
+
+
+def test_the_keyboard_is_enough(live: Live) -> None:
+    """Down, down, open, a note, closed, searched: without a pointer."""
+    tickets = [live.office.received() for _ in range(3)]
+    page = live.open("/tickets")
+    for key in ("j", "j", "Enter"):
+        page.keyboard.press(key)
+    expect(page.locator("#ticket")).to_have_attribute("data-id", tickets[1])
+    expect(page).to_have_url(re.compile(rf"chosen={tickets[1]}"))
+    page.keyboard.press("j")
+    expect(page.locator("#ticket")).to_have_attribute("data-id", tickets[0])
+    page.keyboard.press("m")
+    expect(page.locator("#act-form textarea")).to_be_focused()
+    page.keyboard.type("全键盘")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("[data-part=notes]")).to_contain_text("全键盘")
+    page.keyboard.press("Escape")
+    expect(page.locator("#panel")).to_be_hidden()
+    assert "chosen" not in page.url
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    expect(page.locator("#words")).to_be_focused()
+
+
+def test_a_search_stands_in_the_address_and_going_back_undoes_it(live: Live) -> None:
+    live.office.received()
+    other = live.office.received(customer=a_customer(name="郑先生"))
+    page = live.open("/tickets")
+    page.fill("#words", "郑先生")
+    expect(page.locator("#list tbody tr")).to_have_count(1)
+    expect(page).to_have_url(re.compile("words="))
+    page.click(f"#row-{other}")
+    expect(page.locator("#ticket")).to_have_attribute("data-id", other)
+    expect(page).to_have_url(re.compile(r"words=.*chosen="))
+    page.click(".clear")
+    expect(page.locator("#list tbody tr")).to_have_count(2)
+    page.go_back()
+    expect(page.locator("#list tbody tr")).to_have_count(1)
+    assert page.input_value("#words") == "郑先生"
+
+
+def test_a_page_that_was_cut_off_catches_up(live: Live) -> None:
+    """The stream breaks and comes back; what happened in between is there, without a reload."""
+    ticket = live.office.received()
+    page = live.open("/tickets")
+    page.context.set_offline(True)
+    live.office.decide(ticket, ConfirmTicket(Severity.SEVERE))
+    page.context.set_offline(False)
+    expect(page.locator(f"#row-{ticket}")).to_contain_text(SAY("severity.severe"))
+    live.complaints.clear()  # the broken connection itself is in the console
+
+
+def test_similar_tickets_appear_while_the_number_is_typed(live: Live) -> None:
+    live.office.received()
+    page = live.open("/tickets/new")
+    page.fill("#f-phone", "13800138000")
+    expect(page.locator("#similar")).to_contain_text(SAY("similar.title"))
+
+
+def test_every_page_obeys_its_own_policy(live: Live) -> None:
+    """What Chromium blocks is said in its console, and the fixture fails on it. Nothing is wider than the window."""
+    ticket = live.office.assigned()
+    paths = ("/tickets", f"/tickets/{ticket}", f"/tickets/{ticket}?act=assign_ticket", "/tickets/new", "/technicians")
+    for width in (1440, 1024, 390):
+        page = live.open("/devices", width=width)
+        for path in (*paths, "/prices", "/technicians/t-chen/enrol"):
+            page.goto(live.address + path)
+            page.wait_for_selector("body[data-live=open]")
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width, (path, width, wide)
+
+
+def test_pages_work_without_scripts(live: Live) -> None:
+    """All but liveness: choosing, acting and searching are links and forms."""
+    ticket = live.office.received()
+    context = live._chromium.new_context(java_script_enabled=False, locale="zh-CN")
+    token = signed_in(live.office).cookies[SESSION_COOKIE]
+    context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": live.address}])
+    page = context.new_page()
+    page.goto(f"{live.address}/tickets")
+    page.click(f"#row-{ticket} .row-link")
+    page.click("#ticket a[data-key=c]")
+    page.check("#act-form [value=ordinary]", force=True)
+    page.click("#act-form button.primary")
+    assert SAY("status.confirmed") in (page.text_content("#ticket") or "")
+    page.goto(f"{live.address}/tickets")
+    page.fill("#words", "没有这个人")
+    page.press("#words", "Enter")
+    assert page.locator("#list tbody tr").count() == 0
+    assert "words=" in page.url
