@@ -14,6 +14,7 @@ from shared_schema.operations import (
     ConfirmProblem,
     ConfirmTicket,
     FinishWork,
+    Operation,
     RaiseObjection,
     ShowCredential,
     SignOffVisit,
@@ -33,7 +34,7 @@ def a_visit(phone: Phone, ticket: str, *, signed: bool = True) -> Statement:
     statement = Statement(
         language="zh-CN", text="您好，吊灯已经修好。", found="整流器老化", done="换了整流器", photos=()
     )
-    steps = [
+    steps: list[Operation] = [
         AcceptTicket(),
         StartTravel(),
         Arrive(),
@@ -300,7 +301,7 @@ def tamper(office: Office, ticket: str) -> None:
     def alter(writing: object) -> None:
         connection: sa.Connection = writing._connection  # type: ignore[attr-defined]
         data = connection.scalar(sa.select(tickets.c.data).where(tickets.c.id == ticket))
-        value = json.loads(data)
+        value = json.loads(data or b"")
         value["sign_offs"][0]["statement"]["text"] = "收费 3,000 元"
         changed = json.dumps(value, ensure_ascii=False).encode()
         connection.execute(sa.update(tickets).where(tickets.c.id == ticket).values(data=changed))
