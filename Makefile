@@ -29,7 +29,7 @@ demo: $(VENV)/.serves publish ## publish the phone's app, fill a sample company,
 .PHONY: test
 test: $(VENV)/.develops publish ## every test, the browser's included
 	@$(RUN) -m tools.browser
-	$(RUN) -m pytest -n 2 --dist loadgroup --ignore tests/browser tests
+	$(RUN) -m pytest -n 2 --dist loadscope --ignore tests/browser tests
 	$(RUN) -m pytest tests/browser
 
 .PHONY: check

@@ -88,8 +88,8 @@ def _put_together() -> tuple[set[str], set[str]]:
                     elif isinstance(last, ast.Constant) and len(node.values) == 2:
                         ended.add(str(last.value))
         else:
-            begun |= set(re.findall(r"""["']([a-z][a-z0-9_.-]*[.-])["']\s*[~+]""", text))
-            begun |= set(re.findall(r"`([a-z][a-z0-9_.-]*[.-])\$\{", text))
+            begun |= set(re.findall(r"""["']([a-z][a-z0-9_.-]*[._-])["']\s*[~+]""", text))
+            begun |= set(re.findall(r"`([a-z][a-z0-9_.-]*[._-])\$\{", text))
             ended |= set(re.findall(r"""[~+]\s*["']([.][a-z0-9_.-]+)["']""", text))
     return (
         {start for start in begun if re.fullmatch(r"[a-z][a-z0-9_-]*\.[a-z0-9_.-]*", start)},
