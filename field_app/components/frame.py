@@ -40,10 +40,10 @@ def heading(words: str) -> ft.Control:
     return ft.Container(text.note(words, strong=True), padding=ft.Padding.only(left=4, top=8))
 
 
-def centred(content: ft.Control, *, expand: bool = False) -> ft.Control:
+def centred(content: ft.Control, *, expand: bool = False, width: int = WIDEST) -> ft.Control:
     """No wider than is good to read, in the middle of what there is."""
     return ft.Row(
-        [ft.Container(content, width=WIDEST, expand=True, expand_loose=True)],
+        [ft.Container(content, width=width, expand=True, expand_loose=True)],
         alignment=ft.MainAxisAlignment.CENTER,
         vertical_alignment=ft.CrossAxisAlignment.STRETCH if expand else ft.CrossAxisAlignment.CENTER,
         expand=expand,
@@ -231,6 +231,7 @@ def page_view(
                                 on_scroll=on_scroll,
                             ),
                             expand=True,
+                            width=WIDEST + 32,  # the list's own padding
                         ),
                         ft.Container(
                             centred(NoticeBar(app)), padding=ft.Padding.symmetric(horizontal=16), bgcolor=theme.GROUND

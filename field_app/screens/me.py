@@ -183,7 +183,7 @@ def _device(app: AppState) -> ft.Control:
             ft.Row(
                 [
                     ft.Container(text.note(label), width=88),
-                    text.note(value, color=theme.INK, expand=True),
+                    text.note(value, color=theme.INK, lines=2, expand=True),
                 ],
                 vertical_alignment=ft.CrossAxisAlignment.START,
             )

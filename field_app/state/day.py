@@ -17,7 +17,8 @@ UNDER_WAY = frozenset({Status.TRAVELLING, Status.ARRIVED, Status.WORKING, Status
 
 class Visits(Struct, frozen=True):
     next: Ticket | None
-    """The visit under way, or else the first one not finished; it is also in `today` or in `coming`."""
+    """Today's visit under way, or else today's first not finished, or else whichever is left over or comes first; it is
+    also in `today` or in `coming`."""
     today: tuple[Ticket, ...]
     """Today's, and earlier ones that are not finished, by time."""
     coming: tuple[tuple[date, tuple[Ticket, ...]], ...]
@@ -45,6 +46,7 @@ def visits(tickets: Iterable[Ticket], now: datetime) -> Visits:
         else:
             coming.setdefault(day, []).append(ticket)
     days = tuple((day, tuple(of_day)) for day, of_day in coming.items())
-    waiting_last = sorted(today, key=lambda ticket: ticket.status not in UNDER_WAY)
+    of_today = [ticket for ticket in today if window_start(ticket).astimezone().date() == today_is]
+    in_turn = [*(ticket for ticket in of_today if ticket.status in UNDER_WAY), *of_today, *today]
     first_coming = days[0][1][0] if days else None
-    return Visits(waiting_last[0] if today else first_coming, tuple(today), days, tuple(reversed(past)))
+    return Visits(in_turn[0] if in_turn else first_coming, tuple(today), days, tuple(reversed(past)))

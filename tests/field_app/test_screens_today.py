@@ -42,6 +42,12 @@ def test_the_visit_under_way_is_the_next_one_even_if_another_was_planned_before_
     assert day.next.number == "B"
 
 
+def test_what_is_left_over_from_yesterday_does_not_push_todays_visit_aside() -> None:
+    day = visits([a_visit("Y", -24, status=Status.OBJECTED), a_visit("T", 2)], NOW)
+    assert day.next is not None
+    assert day.next.number == "T"
+
+
 def test_an_unfinished_visit_of_yesterday_stays_with_todays() -> None:
     day = visits([a_visit("Y", -24), a_visit("T", 2)], NOW)
     assert numbers(day.today) == ["Y", "T"]
