@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from shared_schema.operations import FIRST_HASH
-from sync_server.storage.dialects import insert
+from sync_server.storage.dialects import on_both
 from sync_server.storage.metadata import Number, metadata
 
 OFFICE = "office"
@@ -101,6 +101,8 @@ _HELD = sa.select(*_COLUMNS).where(
 )
 _KNOWN = sa.select(operations.c.id).where(operations.c.id.in_(sa.bindparam("ids", expanding=True)))
 _APPEND = sa.insert(operations)
+_BEGIN = on_both(journals, lambda inserting: inserting.on_conflict_do_nothing())
+_PUT_ASIDE = on_both(set_aside, lambda inserting: inserting.on_conflict_do_nothing())
 
 
 class Journal:
@@ -112,7 +114,7 @@ class Journal:
         row = self._connection.execute(_HEAD, {"device": device}).first()
         if row is None:
             self._connection.execute(
-                _insert_or_leave(self._connection, journals),
+                _BEGIN[self._connection.dialect.name],
                 {"device": device, "received_through": 0, "last_hash": FIRST_HASH, "broken_at_ms": None},
             )
             row = self._connection.execute(_HEAD, {"device": device}).one()
@@ -160,7 +162,7 @@ class Journal:
         """Keep what cannot take its place in the journal; bringing the same bytes again changes nothing."""
         values = _values(entry)
         del values["position"]
-        self._connection.execute(_insert_or_leave(self._connection, set_aside), values | {"hash": raw_hash})
+        self._connection.execute(_PUT_ASIDE[self._connection.dialect.name], values | {"hash": raw_hash})
 
     def of_ticket(self, ticket: str) -> list[Entry]:
         """Oldest first, as the office received them; what was set aside comes last."""
@@ -198,7 +200,3 @@ def _values(entry: Entry) -> dict[str, Any]:
         "verdict": entry.verdict,
         "raw": entry.raw,
     }
-
-
-def _insert_or_leave(connection: sa.Connection, table: sa.Table) -> sa.Insert:
-    return insert(connection, table).on_conflict_do_nothing()

@@ -19,7 +19,7 @@ from shared_schema import wire
 from shared_schema.lifecycle import OVER, Kind, Severity, Status
 from shared_schema.ticket import Ticket, late_evidence
 from sync_server.clock import milliseconds
-from sync_server.storage.dialects import insert
+from sync_server.storage.dialects import Insert, on_both
 from sync_server.storage.feed import Feed
 from sync_server.storage.metadata import Number, clean, metadata
 
@@ -158,6 +158,23 @@ _ORDERS: dict[TicketSort, tuple[Any, ...]] = {
 }
 
 
+def _saving(inserting: Any) -> Insert:
+    others = [column.name for column in tickets.c if column.name != "id"]
+    saving: Insert = inserting.on_conflict_do_update(
+        index_elements=["id"], set_={name: inserting.excluded[name] for name in others}
+    )
+    return saving
+
+
+_SAVE = on_both(tickets, _saving)
+_NEXT_NUMBER = on_both(
+    numbers,
+    lambda inserting: inserting.on_conflict_do_update(
+        index_elements=["day"], set_={"last": numbers.c.last + 1}
+    ).returning(numbers.c.last),
+)
+
+
 class Tickets:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
@@ -174,12 +191,7 @@ class Tickets:
         return {each.ticket.id: each for each in kept}
 
     def save(self, changed: Sequence[Kept]) -> None:
-        statement = insert(self._connection, tickets)
-        statement = statement.on_conflict_do_update(
-            index_elements=["id"],
-            set_={column.name: statement.excluded[column.name] for column in tickets.c if column.name != "id"},
-        )
-        self._connection.execute(statement, [_values(kept) for kept in changed])
+        self._connection.execute(_SAVE[self._connection.dialect.name], [_values(kept) for kept in changed])
 
     def withdraw(self, gone: Sequence[tuple[str, str, int]]) -> None:
         """Take tickets off phones: (technician, ticket, feed position)."""
@@ -212,13 +224,7 @@ class Tickets:
 
     def next_number(self, day: str) -> str:
         """The next free ticket number of a day given as YYMMDD."""
-        statement = insert(self._connection, numbers)
-        last = self._connection.scalar(
-            statement.on_conflict_do_update(index_elements=["day"], set_={"last": numbers.c.last + 1}).returning(
-                numbers.c.last
-            ),
-            {"day": day, "last": 1},
-        )
+        last = self._connection.scalar(_NEXT_NUMBER[self._connection.dialect.name], {"day": day, "last": 1})
         return f"{day}-{last:03d}"
 
     # -- for phones ----------------------------------------------------------------------------------------------------
