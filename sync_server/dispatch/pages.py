@@ -6,6 +6,7 @@ from typing import Any
 import jinja2
 from litestar import MediaType, Response
 
+from shared_schema.evidence import PHOTO_BYTES
 from shared_schema.lifecycle import Severity, Status
 from sync_server.dispatch.assets import address_of
 from sync_server.dispatch.reader import Reader
@@ -187,7 +188,7 @@ def page(
                 "csrf": reader.csrf if reader.session or has_form else "",
                 "person": reader.session.person if reader.session else None,
                 "company": reader.settings.company,
-                "photo_limit": display.number(reader.settings.photo_bytes // 2**20),
+                "photo_limit": display.number(PHOTO_BYTES // 1_000_000),
                 "address_here": reader.address,
                 "here": here,
                 "told": told,

@@ -274,7 +274,7 @@ async def photos_typed(chosen: list[UploadFile], form: Form, photo_files: PhotoF
             case NotAPicture():
                 form.fault("photos", "fault.not_a_picture", name=file.filename)
             case TooLarge(limit_bytes=limit):
-                form.fault("photos", "fault.photo_too_large", name=file.filename, limit=limit // 2**20)
+                form.fault("photos", "fault.photo_too_large", name=file.filename, limit=limit // 1_000_000)
     return stored
 
 
