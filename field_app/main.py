@@ -86,7 +86,11 @@ async def main(page: ft.Page) -> None:
         page.on_close = app.handling(lambda _event: app.close())
         page.render_views(Root, app, phone.device.enrolment_key())
     except Exception as fault:  # nothing is up yet that could say it otherwise
-        _log.exception("could not start")
+        reason = _reason(fault)
+        if reason == failure.UNEXPECTED:
+            _log.exception("could not start")
+        else:
+            _log.warning("could not start: %s", reason)
         retrying: list[Any] = []
 
         async def retry(_event: Any) -> None:
@@ -94,7 +98,7 @@ async def main(page: ft.Page) -> None:
                 retrying.append(True)
                 await main(page)
 
-        page.render_views(_failed, _reason(fault), type(fault).__name__, retry)
+        page.render_views(_failed, reason, type(fault).__name__, retry)
 
 
 def _failed(reason: str, code: str, retry: Any) -> list[ft.Control]:

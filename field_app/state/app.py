@@ -60,6 +60,8 @@ class AppState(ft.Observable):
         state = cls(phone, words, page)
         state._listen()
         state._dress()
+        # What goes wrong inside Flet itself would be shown to the person, traceback and all.
+        page.session.error = state.crashed  # type: ignore[method-assign]
         return state
 
     def _listen(self) -> None:
@@ -157,6 +159,9 @@ class AppState(ft.Observable):
         """A handler in which nothing a person did not cause ever surfaces as anything but a calm sentence."""
 
         async def handler(event: Any) -> None:
+            if self._page is not None:
+                # Does nothing while it runs; a fault inside Flet may have ended it.
+                self._page.session.start_updates_scheduler()  # type: ignore[no-untyped-call]
             try:
                 more = work(event)
                 if more is not None:
@@ -173,6 +178,10 @@ class AppState(ft.Observable):
         """Something we did wrong: recorded for the office, said calmly here."""
         self.record_fault(fault)
         self.notice = Notice(self.words("failure.unexpected"), type(fault).__name__)
+
+    def crashed(self, message: str) -> None:
+        """Flet's own last word on a session; the last lines are enough to find the place."""
+        self.stumble(RuntimeError(message[-400:]))
 
     def stumble_quietly(self, fault: Exception) -> None:
         """A fault while rendering: recorded, and not said by rendering again, which might fault again for ever."""

@@ -88,6 +88,19 @@ def test_an_unexpected_error_in_a_tap_is_a_calm_sentence_and_an_incident(
     assert "screen" in hand.single.incidents()
 
 
+def test_what_flet_would_show_with_a_traceback_is_said_calmly(hand: Hand) -> None:
+    """Its session's last word goes to the incidents, not to the screen."""
+
+    async def crash(screen: Screen) -> None:
+        screen.session.error("secret detail\nTraceback (most recent call last): …")
+        await screen.settle()
+        assert screen.shows("notice")
+        assert "Traceback" not in screen.text()
+
+    hand.does(crash)
+    assert "screen" in hand.single.incidents()
+
+
 def test_what_could_not_be_saved_is_not_called_saved(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk is full: the sentence says so, the draft is still there, the page stays."""
     ticket = an_assigned_ticket()
