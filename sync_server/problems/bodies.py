@@ -7,7 +7,6 @@ Litestar's own decoding answers 100,000 nested brackets or a number over 64 bits
 from typing import Any, TypeVar
 
 from litestar import Request
-from litestar.exceptions import InternalServerException
 
 from shared_schema.wire import Unreadable, decode
 from sync_server.problems.registry import Problem
@@ -31,12 +30,14 @@ async def limited_body(request: Request[Any, Any, Any], limit_bytes: int) -> byt
     announced = request.headers.get("content-length", "")
     if announced.isascii() and announced.isdigit() and (len(announced) > 15 or int(announced) > limit_bytes):
         raise Problem("request-too-large", limit_kb=limit_bytes // 1000)
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit_bytes:
-                raise Problem("request-too-large", limit_kb=limit_bytes // 1000)
-    except InternalServerException as gone:  # Litestar's word for "the client hung up": nobody reads the answer
-        raise Problem("malformed-request", place="$") from gone
-    return bytes(body)
+    body = b""
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] != "http.request":  # the client has hung up: nobody reads the answer
+            raise Problem("malformed-request", place="$")
+        body += message["body"]
+        more = message["more_body"]
+        if len(body) > limit_bytes:
+            raise Problem("request-too-large", limit_kb=limit_bytes // 1000)
+    return body

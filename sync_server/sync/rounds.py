@@ -4,8 +4,10 @@ import asyncio
 import gzip
 from typing import Any
 
-from litestar import MediaType, Request, Response, post
-from litestar.handlers import HTTPRouteHandler
+from litestar import MediaType, Request, asgi
+from litestar.handlers import ASGIRouteHandler
+from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope, Send
 from msgspec import Struct
 
 from shared_schema import wire
@@ -16,37 +18,28 @@ from sync_server.problems import Problem, limited_body
 from sync_server.services.rounds import Rounds
 from sync_server.settings import Settings
 
-
-async def _answer(reply: bytes, accepted: str) -> Response[bytes]:
-    headers = {"Cache-Control": "no-store"}
-    if len(reply) > _WORTH_COMPRESSING and "gzip" in accepted:
-        reply = await asyncio.to_thread(gzip.compress, reply, _LEVEL)
-        headers["Content-Encoding"] = "gzip"
-    return Response(reply, headers=headers, media_type=MediaType.JSON)
-
-
-class _Spoken(Struct):
-    protocol: int
-
-
 _WORTH_COMPRESSING = 8_000
 """Bytes. A list of tickets shrinks to a fifth, on a country road the difference between seconds and a minute."""
 _LEVEL = 3
 
 
-def route_handlers(accounts: Accounts, rounds: Rounds, settings: Settings) -> list[HTTPRouteHandler]:
-    """Made from what they need, and not given it by name: Litestar resolves each dependency in a task of its own, which
-    together take longer than the answer to a phone that has nothing to say."""
+def route_handlers(accounts: Accounts, rounds: Rounds, settings: Settings) -> list[ASGIRouteHandler]:
+    """Plain ASGI, made from what it needs: what Litestar does around a handler (a task for each dependency, signatures,
+    hooks) takes several times longer than answering a phone that has nothing to say, and nearly all have nothing."""
 
-    @post("/sync/v1/round", status_code=200, request_max_body_size=None)
-    async def round_(request: Request[Any, Any, Any]) -> Response[bytes]:
+    @asgi("/sync/v1/round", copy_scope=False)
+    async def round_(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request[Any, Any, Any](scope, receive, send)
+        if request.method != "POST":
+            raise Problem("method-not-allowed", headers={"Allow": "POST"})
         identity = await device_identity(request, accounts)
         asked = _read(await limited_body(request, settings.round_bytes))
         if asked.device != identity.device:
             raise Problem("not-allowed")
         reply = await rounds.round(identity, asked)
         await accounts.heard_from(identity, request.headers.get("doorstep-holding", ""))
-        return await _answer(reply, request.headers.get("accept-encoding", ""))
+        answer = await _answer(reply, request.headers.get("accept-encoding", ""))
+        await answer(scope, receive, send)
 
     return [round_]
 
@@ -60,3 +53,15 @@ def _read(body: bytes) -> RoundRequest:
     if isinstance(spoken, _Spoken) and spoken.protocol != PROTOCOL:
         raise Problem("upgrade-required")
     raise Problem("malformed-request", place=asked.place[:200] if isinstance(asked, Unreadable) else "$")
+
+
+class _Spoken(Struct):
+    protocol: int
+
+
+async def _answer(reply: bytes, accepted: str) -> ASGIResponse:
+    headers = {"Cache-Control": "no-store"}
+    if len(reply) > _WORTH_COMPRESSING and "gzip" in accepted:
+        reply = await asyncio.to_thread(gzip.compress, reply, _LEVEL)
+        headers["Content-Encoding"] = "gzip"
+    return ASGIResponse(body=reply, headers=headers, media_type=MediaType.JSON)
