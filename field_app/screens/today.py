@@ -15,8 +15,12 @@ from field_app.state.current import use_app
 from field_app.state.day import Visits, visits
 from shared_schema.ticket import Ticket
 
-_A_PAGE = 50
-"""Cards of coming and past visits shown at once; more on request."""
+_A_PAGE = 15
+"""Cards shown at first, a few screens full; as many again whenever the end of them comes near, or on request."""
+
+_NEAR_THE_END = 600.0
+
+_PAST = 50
 
 _PULL = 70.0
 """How far the list must be pulled past its top to sync."""
@@ -66,6 +70,8 @@ def Today() -> ft.Control:
             if (pulled.current or 0.0) > _PULL:
                 app.phone.engine.wake()
             pulled.current = 0.0
+            if is_cut and event.max_scroll_extent - event.pixels < _NEAR_THE_END:
+                set_pages(pages + 1)
 
     body: list[ft.Control] = [
         ft.Row(
@@ -75,18 +81,17 @@ def Today() -> ft.Control:
             ]
         )
     ]
-    if day.today:
-        body += [show(ticket) for ticket in day.today]
-    else:
+    if not day.today:
         body.append(_empty(app, day))
     left = _A_PAGE * pages
-    for date, tickets in day.coming:
-        if left <= 0:
-            break
-        body.append(heading(words.near_day(date, today)))
-        body += [show(ticket) for ticket in tickets[:left]]
+    for date, tickets in ((today, day.today), *day.coming):
+        if left > 0 and tickets:
+            if date != today:
+                body.append(heading(words.near_day(date, today)))
+            body += [show(ticket) for ticket in tickets[:left]]
         left -= len(tickets)
-    if left < 0:
+    is_cut = left < 0
+    if is_cut:
         body.append(buttons.quiet("more", words("today.more"), app.doing(lambda: set_pages(pages + 1))))
     if day.past:
         body.append(
@@ -99,7 +104,7 @@ def Today() -> ft.Control:
             )
         )
         if past_open:
-            body += [show(ticket) for ticket in day.past[:_A_PAGE]]
+            body += [show(ticket) for ticket in day.past[:_PAST]]
     status = app.phone.engine.status
     return page_view(
         app,

@@ -140,3 +140,18 @@ def test_times_are_the_phones_own(hand: Hand) -> None:
         assert "14:30–15:30" in screen.text("ticket-Z")
 
     hand.does(look)
+
+
+def test_a_long_list_is_shown_a_page_at_a_time(hand: Hand) -> None:
+    """Two hundred visits: a few screens full at once, the others as they are asked for, none missing."""
+    hand.given(*(a_visit(f"{number:03}", 1 + 24 * (number // 8) + number % 8) for number in range(200)))
+
+    async def look(screen: Screen) -> None:
+        shown = 0
+        while screen.shows("more"):
+            before, shown = shown, sum(name.startswith("ticket-") for name in screen.identifiers())
+            assert before < shown < 200
+            await screen.tap("more")
+        assert sum(name.startswith("ticket-") for name in screen.identifiers()) == 200
+
+    hand.does(look)
