@@ -15,7 +15,10 @@ from field_app.store import Identity
 from field_app.words import LANGUAGES
 from shared_schema.sync_protocol import Offline, RefusedRequest, UpgradeRequired
 
-_KNOWN_REFUSALS = frozenset({"enrolment-expired", "enrolment-used", "enrolment-unknown", "too-many-requests"})
+_KNOWN_REFUSALS = frozenset(
+    {"enrolment-expired", "enrolment-used", "enrolment-unknown", "device-of-another-person", "too-many-requests"}
+)
+"""Problem codes of the office's registry that have a sentence of their own here."""
 
 
 def _why_not(app: AppState, away: object) -> tuple[str, str]:
