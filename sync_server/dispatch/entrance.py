@@ -19,6 +19,7 @@ from sync_server.accounts import (
 from sync_server.dispatch.forms import texts
 from sync_server.dispatch.pages import page
 from sync_server.dispatch.reader import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, VISITOR_COOKIE, Reader
+from sync_server.problems import form_of
 from sync_server.settings import Settings
 from sync_server.words import LANGUAGES
 
@@ -54,7 +55,7 @@ async def sign_in(
     settings: NamedDependency[Settings],
 ) -> Response[Any]:
     await visitor.require_csrf(request)
-    typed = texts(await request.form())
+    typed = texts(await form_of(request))
     login = typed.get("login", "")[:200]
     before = request.cookies.get(SESSION_COOKIE) or None
     session = await accounts.sign_in(login, typed.get("password", ""), remote_address(request), replaces=before)
@@ -93,7 +94,7 @@ async def sign_out(
 @post("/preferences", include_in_schema=False, request_max_body_size=64_000)
 async def preferences(request: Request[Any, Any, Any], visitor: NamedDependency[Reader]) -> Response[Any]:
     await visitor.require_csrf(request)
-    typed = texts(await request.form())
+    typed = texts(await form_of(request))
     answer = Redirect(inside(typed.get("back", "")), status_code=303)
     if typed.get("language") in LANGUAGES:
         answer.set_cookie(visitor.cookie(LANGUAGE_COOKIE, typed["language"]))

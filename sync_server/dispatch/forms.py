@@ -16,6 +16,9 @@ from shared_schema.identifiers import Line, OperationId, RequiredLine, RequiredW
 
 E = TypeVar("E", bound=Enum)
 
+EARLIEST, LATEST = date(1900, 1, 1), date(2999, 12, 31)
+"""What a day can mean here. At the calendar's own ends, the next day and the other time zone cannot be computed."""
+
 Fault = tuple[str, dict[str, object]]
 """A catalogue key and its facts."""
 
@@ -62,10 +65,13 @@ class Form:
                 self.fault(name, "fault.required")
             return None
         try:
-            return date.fromisoformat(text)
+            day = date.fromisoformat(text)
         except ValueError:
+            day = date.min
+        if not EARLIEST <= day <= LATEST:
             self.fault(name, "fault.date")
             return None
+        return day
 
     def hour(self, name: str) -> time | None:
         text = self.value(name).strip()

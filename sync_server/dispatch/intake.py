@@ -20,6 +20,7 @@ from sync_server.dispatch.forms import Form, all_texts, files, texts
 from sync_server.dispatch.pages import page
 from sync_server.dispatch.reader import Reader
 from sync_server.dispatch.ticket_pages import PHOTOS_BYTES, add_photos, photos_typed
+from sync_server.problems import form_of
 from sync_server.services.desk import Desk, TicketSummary
 from sync_server.services.photo_files import PhotoFiles, Stored
 
@@ -87,7 +88,7 @@ async def take_request(
     photo_files: NamedDependency[PhotoFiles],
     clock: NamedDependency[Clock],
 ) -> Response[Any]:
-    data = await request.form()
+    data = await form_of(request)
     form = Form(texts(data), reader.words)
     for name in ("operation_id", "ticket_id"):
         form.put(name, form.identifier(name) or new_id(clock))

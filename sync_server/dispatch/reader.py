@@ -15,7 +15,7 @@ from litestar.di import NamedDependency
 from sync_server.accounts import SESSION_COOKIE, Accounts, Person, Session
 from sync_server.clock import Clock
 from sync_server.dispatch.display import Display
-from sync_server.problems import Problem
+from sync_server.problems import Problem, address_of, form_of
 from sync_server.settings import Settings
 from sync_server.words import DEFAULT_LANGUAGE, LANGUAGES, words_in
 
@@ -43,11 +43,10 @@ class Reader:
         self.restores_history = request.headers.get("hx-history-restore-request") == "true"
         self.target = request.headers.get("hx-target", "") if self.is_htmx and not self.restores_history else ""
         """The id of the element htmx will put the answer into; empty where a whole page is wanted."""
-        query = request.url.query
-        self.address = request.url.path + (f"?{query}" if query else "")
+        self.address = address_of(request)
         """Where to come back to after choosing a language; of a refused form, the page it is on."""
         if request.method != "GET":
-            self.address = request.url.path.partition("/act/")[0]
+            self.address = request.scope["path"].partition("/act/")[0]
         visitor = request.cookies.get(VISITOR_COOKIE, "")
         self._visitor = visitor if 20 <= len(visitor) <= _LONGEST_TOKEN and visitor.isascii() else ""
         self.new_cookies: list[Cookie] = []
@@ -69,7 +68,7 @@ class Reader:
 
     async def require_csrf(self, request: Request[Any, Any, Any]) -> None:
         """For forms that also work before signing in. Raises Problem `form-expired`."""
-        sent = (await request.form()).get("csrf")
+        sent = (await form_of(request)).get("csrf")
         expected = self.session.csrf if self.session else self._visitor
         if not expected or not isinstance(sent, str) or not secrets.compare_digest(sent.encode(), expected.encode()):
             raise Problem("form-expired")

@@ -22,7 +22,7 @@ from sync_server.dispatch.acting import CertificateState, certificate_states
 from sync_server.dispatch.forms import Form, texts
 from sync_server.dispatch.pages import HEADERS, page
 from sync_server.dispatch.reader import Reader
-from sync_server.problems import Problem
+from sync_server.problems import Problem, form_of
 from sync_server.services.desk import Desk, TicketSummary
 from sync_server.settings import Settings
 from sync_server.storage import Storage
@@ -211,7 +211,7 @@ async def revoke(
     accounts: NamedDependency[Accounts],
 ) -> Response[Any]:
     device = await _device(device_id, accounts)
-    form = Form(texts(await request.form()), reader.words)
+    form = Form(texts(await form_of(request)), reader.words)
     form.line("reason", required=True)
     if form.faults:
         return page("revoke.html", reader, here="devices", status_code=422, device=device, form=form)

@@ -26,7 +26,7 @@ from sync_server.dispatch.reader import Reader
 from sync_server.dispatch.ticket_list import list_values
 from sync_server.dispatch.ticket_view import TicketView, ticket_view
 from sync_server.dispatch.wanted import wanted_in
-from sync_server.problems import Problem
+from sync_server.problems import Problem, form_of
 from sync_server.services.desk import Desk, TicketFile
 from sync_server.services.photo_files import NotAPicture, PhotoFiles, Stored, TooLarge
 
@@ -202,7 +202,7 @@ async def act(
 ) -> Response[Any]:
     wanted = _wanted_act(kind)
     file = await _file_of(ticket_id, reader, desk)
-    data = await request.form()
+    data = await form_of(request)
     form = Form(texts(data), reader.words)
     operation_id = form.identifier("operation_id") or new_id(clock)
     verdicts: list[Verdict] = []

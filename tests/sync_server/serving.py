@@ -13,9 +13,9 @@ _PATIENCE_SECONDS = 10.0
 
 
 @contextlib.contextmanager
-def served(app: Litestar) -> Iterator[str]:
-    """The address of `app`, served from a thread until the block ends."""
-    listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+def served(app: Litestar, port: int = 0) -> Iterator[str]:
+    """The address of `app`, served from a thread until the block ends; on `port`, or any that is free."""
+    listening = socket.create_server(("127.0.0.1", port), backlog=512)
     server = uvicorn.Server(
         uvicorn.Config(app, http="httptools", ws="none", lifespan="on", log_config=None, timeout_graceful_shutdown=1)
     )

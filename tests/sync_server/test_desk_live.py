@@ -6,6 +6,7 @@ The server is a real one on a socket; the browser is Chromium. Whatever the page
 import os
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 import httpx
 import pytest
@@ -238,15 +239,21 @@ def test_a_search_stands_in_the_address_and_going_back_undoes_it(live: Live) -> 
     assert page.input_value("#words") == "郑先生"
 
 
-def test_a_page_that_was_cut_off_catches_up(live: Live) -> None:
-    """The stream breaks and comes back; what happened in between is there, without a reload."""
-    ticket = live.office.received()
-    page = live.open("/tickets")
-    page.context.set_offline(True)
-    live.office.decide(ticket, ConfirmTicket(Severity.SEVERE))
-    page.context.set_offline(False)
-    expect(page.locator(f"#row-{ticket}")).to_contain_text(SAY("severity.severe"))
-    live.complaints.clear()  # the broken connection itself is in the console
+def test_a_page_that_was_cut_off_says_so_and_catches_up(
+    settings: Settings, storage: Storage, clock: StandingClock, chromium: Chromium
+) -> None:
+    """The server stops and comes back; what happened in between is there, without a reload."""
+    app = create_app(settings, storage, clock)
+    office = Office(storage, clock, TestClient(app))
+    ticket = office.received()
+    with served(app) as address:
+        page = Live(office, address, chromium).open("/tickets")
+    expect(page.locator("#live-state")).to_have_text(SAY("live.offline"))
+    office.decide(ticket, ConfirmTicket(Severity.SEVERE))
+    with served(create_app(settings, storage, clock), int(address.rpartition(":")[2])):
+        expect(page.locator(f"#row-{ticket}")).to_contain_text(SAY("severity.severe"))
+        expect(page.locator("#live-state")).to_be_hidden()
+        page.context.close()
 
 
 def test_similar_tickets_appear_while_the_number_is_typed(live: Live) -> None:
@@ -267,6 +274,61 @@ def test_every_page_obeys_its_own_policy(live: Live) -> None:
             page.wait_for_selector("body[data-live=open]")
             wide = page.evaluate("document.documentElement.scrollWidth")
             assert wide <= width, (path, width, wide)
+
+
+UNREADABLE = """() => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const rgba = (colour) => {
+    context.clearRect(0, 0, 1, 1);
+    context.fillStyle = colour;
+    context.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = context.getImageData(0, 0, 1, 1).data;
+    return [r, g, b, a / 255];
+  };
+  const luminance = (colour) => {
+    const [r, g, b] = colour.map((v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const over = (above, below) => below.map((v, i) => above[i] * above[3] + v * (1 - above[3]));
+  const ground = (element) => {
+    const layers = [];
+    for (let at = element; at; at = at.parentElement) {
+      layers.push(rgba(getComputedStyle(at).backgroundColor));
+      if (layers.at(-1)[3] >= 1) break;
+    }
+    return layers.reverse().reduce((below, above) => over(above, below), [255, 255, 255]);
+  };
+  const says = (element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+  return [...document.querySelectorAll("body *")]
+    .filter((element) => says(element) && element.checkVisibility() && !element.closest(".sr, option, datalist"))
+    .map((element) => {
+      const below = ground(element);
+      const [a, b] = [luminance(over(rgba(getComputedStyle(element).color), below)), luminance(below)];
+      return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), element.className, element.textContent.trim()];
+    })
+    .filter(([contrast]) => contrast < 4.5);
+}"""
+"""WCAG 2.2, 1.4.3: text on whatever it stands on has a contrast of at least 4.5 : 1."""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_all_text_can_be_read_in_both_themes(live: Live, theme: Literal["light", "dark"]) -> None:
+    received, assigned = live.office.received(), live.office.assigned()
+    live.office.decide(assigned, CancelTicket("客户不再需要"))
+    live.office.decide(assigned, AddNote("取消之后才写下的备注"))
+    live.office.decide(received, ConfirmTicket(Severity.EMERGENCY))
+    page = live.open("/tickets")
+    page.emulate_media(color_scheme=theme)
+    for path in (
+        f"/tickets?chosen={assigned}",
+        f"/tickets/{received}?act=assign_ticket",
+        "/technicians",
+        "/tickets/new",
+    ):
+        page.goto(live.address + path)
+        page.wait_for_selector("body[data-live=open]")
+        assert page.evaluate(UNREADABLE) == [], path
 
 
 def test_pages_work_without_scripts(live: Live) -> None:

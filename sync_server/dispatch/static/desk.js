@@ -25,7 +25,7 @@
     if (!body.dataset.events || !window.EventSource) return;
     const state = find("#live-state");
     let source;
-    let quiet;
+    let quiet = 0;
     const say = (sentence) => {
       if (!state) return;
       state.textContent = sentence || "";
@@ -35,6 +35,7 @@
       source = new EventSource(body.dataset.events);
       source.addEventListener("open", () => {
         window.clearTimeout(quiet);
+        quiet = 0;
         say("");
         body.dataset.live = "open";
       });
@@ -46,8 +47,8 @@
       }
       source.addEventListener("error", () => {
         delete body.dataset.live;
-        window.clearTimeout(quiet);
-        quiet = window.setTimeout(() => say(body.dataset.wordsOffline), 3000);
+        // Not at once: most breaks are over before anybody would have noticed. Every try to reconnect fails anew.
+        quiet = quiet || window.setTimeout(() => say(body.dataset.wordsOffline), 3000);
         if (source.readyState === EventSource.CLOSED) {
           // The browser gave up (an error page instead of a stream): try again, and catch up from the start.
           source.close();
