@@ -18,7 +18,8 @@ def request(path: str, body: bytes, token: str, holds: str = "operations=0; phot
     """The bytes of a POST such as a phone sends."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
-        f"Accept-Encoding: gzip\r\nContent-Type: application/json\r\nDoorstep-Holding: {holds}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Accept-Encoding: gzip\r\nContent-Type: application/json\r\nDoorstep-Holding: {holds}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 

@@ -88,8 +88,12 @@ def _ticket(random_: random.Random, phone: int, place: int, technician: str) -> 
         version=3,
         created_at=NOW,
         created_by="p-lin",
-        customer=Customer(f"客户{place}", f"138{random_.randrange(10**8):08d}", "上海市徐汇区", f"桂平路 {place} 号 501 室"),
-        product=Product("灯具", "LX-200 吊灯", f"SN{random_.randrange(10**9):09d}", f"D{place:08d}", date(2025, 7, 11), None),
+        customer=Customer(
+            f"客户{place}", f"138{random_.randrange(10**8):08d}", "上海市徐汇区", f"桂平路 {place} 号 501 室"
+        ),
+        product=Product(
+            "灯具", "LX-200 吊灯", f"SN{random_.randrange(10**9):09d}", f"D{place:08d}", date(2025, 7, 11), None
+        ),
         problem="客厅吊灯一闪一闪,整流器有响声,换过灯泡没有用,希望下午来看一下",
         severity=Severity.ORDINARY,
         assignment=Assignment(technician, window, "p-lin", NOW),

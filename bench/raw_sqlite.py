@@ -108,7 +108,9 @@ def run(database: Path, prepared: Sequence[Prepared]) -> float:
     started = time.perf_counter()
     for each in prepared:
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute("SELECT received_through, last_hash FROM journals WHERE device = ?", (each.device,)).fetchone()
+        connection.execute(
+            "SELECT received_through, last_hash FROM journals WHERE device = ?", (each.device,)
+        ).fetchone()
         connection.execute(f"SELECT id FROM operations WHERE id IN ({_asks(each.ids)})", each.ids).fetchall()  # noqa: S608
         connection.execute(
             f"SELECT data, position, technician, holder FROM tickets WHERE id IN ({_asks(each.tickets)})",  # noqa: S608
@@ -120,8 +122,8 @@ def run(database: Path, prepared: Sequence[Prepared]) -> float:
         connection.executemany(insert, each.operations)
         connection.executemany(save, each.changed)
         connection.execute(
-            "INSERT INTO journals (device, received_through, last_hash) VALUES (?, ?, ?) ON CONFLICT (device) DO UPDATE "
-            "SET received_through = excluded.received_through, last_hash = excluded.last_hash",
+            "INSERT INTO journals (device, received_through, last_hash) VALUES (?, ?, ?) ON CONFLICT (device) "
+            "DO UPDATE SET received_through = excluded.received_through, last_hash = excluded.last_hash",
             (each.device, *each.head),
         )
         connection.execute("COMMIT")

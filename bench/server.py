@@ -46,11 +46,16 @@ class ServerFigures(Struct):
 
     @property
     def rounds_ratio(self) -> float:
-        return statistics.median(self.rounds_of_50) / statistics.median(self.raw_sqlite)
+        return _median_ratio(self.rounds_of_50, self.raw_sqlite)
 
     @property
     def idle_ratio(self) -> float:
-        return statistics.median(self.idle_rounds) / statistics.median(self.empty_handler)
+        return _median_ratio(self.idle_rounds, self.empty_handler)
+
+
+def _median_ratio(ours: Sequence[float], yardstick: Sequence[float]) -> float:
+    """Turn by turn, so that a machine that is busy for a while is so for both."""
+    return statistics.median(one / other for one, other in zip(ours, yardstick, strict=True))
 
 
 def measure(*, phones: int = 8, rounds: int = 25, idle: int = 250, turns: int = 5) -> ServerFigures:

@@ -4,9 +4,8 @@ import asyncio
 import gzip
 from typing import Any
 
-from litestar import MediaType, Request, asgi
+from litestar import Request, asgi
 from litestar.handlers import ASGIRouteHandler
-from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 from msgspec import Struct
 
@@ -29,7 +28,7 @@ def route_handlers(accounts: Accounts, rounds: Rounds, settings: Settings) -> li
 
     @asgi("/sync/v1/round", copy_scope=False)
     async def round_(scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request[Any, Any, Any](scope, receive, send)
+        request: Request[Any, Any, Any] = Request(scope, receive, send)
         if request.method != "POST":
             raise Problem("method-not-allowed", headers={"Allow": "POST"})
         identity = await device_identity(request, accounts)
@@ -38,8 +37,7 @@ def route_handlers(accounts: Accounts, rounds: Rounds, settings: Settings) -> li
             raise Problem("not-allowed")
         reply = await rounds.round(identity, asked)
         await accounts.heard_from(identity, request.headers.get("doorstep-holding", ""))
-        answer = await _answer(reply, request.headers.get("accept-encoding", ""))
-        await answer(scope, receive, send)
+        await _answer(send, reply, request.headers.get("accept-encoding", ""))
 
     return [round_]
 
@@ -59,9 +57,11 @@ class _Spoken(Struct):
     protocol: int
 
 
-async def _answer(reply: bytes, accepted: str) -> ASGIResponse:
-    headers = {"Cache-Control": "no-store"}
+async def _answer(send: Send, reply: bytes, accepted: str) -> None:
+    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
     if len(reply) > _WORTH_COMPRESSING and "gzip" in accepted:
         reply = await asyncio.to_thread(gzip.compress, reply, _LEVEL)
-        headers["Content-Encoding"] = "gzip"
-    return ASGIResponse(body=reply, headers=headers, media_type=MediaType.JSON)
+        headers.append((b"content-encoding", b"gzip"))
+    headers.append((b"content-length", b"%d" % len(reply)))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": reply, "more_body": False})

@@ -29,7 +29,7 @@ from shared_schema.rejections import (
     UnknownTechnician,
     UnknownTicket,
 )
-from shared_schema.sync_protocol import PutTicket, WithdrawTicket, holding
+from shared_schema.sync_protocol import PutTicket, RoundReply, WithdrawTicket, holding
 from sync_server.storage import Writing
 from tests.sync_server.office import CHEN, GONE, LIN, WANG, Office, Phone, changes_of, new_id, verdicts_of
 
@@ -347,3 +347,18 @@ def test_closing_needs_the_sign_off(office: Office) -> None:
     assert verdict.filing is Filing.REFUSED
     assert verdict.version == office.ticket(ticket).version
     assert wire.encode(verdict)
+
+
+def test_a_long_answer_travels_compressed_where_the_phone_can_read_it(office: Office, phone: Phone) -> None:
+    for _ in range(20):
+        office.assigned(CHEN)
+    body = wire.encode({"protocol": 1, "device": phone.journal.device, "cursor": 0})
+    long = phone.post(body, **{"Accept-Encoding": "gzip, br"})
+    plain = phone.post(body, **{"Accept-Encoding": "identity"})
+    assert long.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert int(long.headers["content-length"]) < int(plain.headers["content-length"]) / 3
+    assert changes_of(msgspec.json.decode(long.content, type=RoundReply)) == changes_of(
+        msgspec.json.decode(plain.content, type=RoundReply)
+    )
+    assert plain.headers["cache-control"] == "no-store"
