@@ -22,7 +22,7 @@ PROTOCOL = 1
 OPERATIONS_PER_ROUND = 200
 CHANGES_PER_ROUND = 200
 OPERATION_BYTES = 1_000_000
-"""A signature with every stroke allowed stays far below this."""
+"""The largest operation taken: a signature drawn for ten minutes without a break stays below it."""
 
 
 class Holding(Struct, frozen=True):
