@@ -29,7 +29,8 @@ def _section(measured: ServerFigures) -> Section:
         "Server",
         "A server process with everything on (authentication, validation, journal hashes, `synchronous=FULL`), spoken "
         f"to over loopback by {measured.phones} phones at once; each figure is the median of "
-        f"{len(measured.rounds_of_50)} turns. A round has 50 operations on 20 tickets, and its answer brings those tickets back. The yardsticks: "
+        f"{len(measured.rounds_of_50)} turns. A round has 50 operations on 20 tickets, and its answer brings those "
+        "tickets back. The yardsticks: "
         "sqlite3 of the standard library in one process, one durable transaction a round, with the same rows into the "
         "same tables and the same reads; and a Litestar handler that does nothing. An idle round says what the phone "
         "holds and hears that nothing has changed.",
