@@ -6,19 +6,22 @@ Nothing here waits for a time; everything waits for something to be seen.
 """
 
 import contextlib
+import math
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from playwright.sync_api import BrowserContext, Locator, Page, Playwright, Request, Response
+
 from tools.browser import Browser
 
 T = TypeVar("T")
@@ -99,7 +102,13 @@ class Chromium:
     """One person's browser: a profile on disk, and a process that comes and goes."""
 
     def __init__(
-        self, playwright: Playwright, browser: Browser, profile: Path, *, size: tuple[int, int], flags: tuple[str, ...] = ()
+        self,
+        playwright: Playwright,
+        browser: Browser,
+        profile: Path,
+        *,
+        size: tuple[int, int],
+        flags: tuple[str, ...] = (),
     ) -> None:
         self._playwright = playwright
         self._browser = browser
@@ -123,7 +132,7 @@ class Chromium:
         command = [str(self._browser.path), *FLAGS, *self._flags, f"--window-size={width},{height}", "--lang=zh-CN"]
         self._process = subprocess.Popen(
             [*command, f"--user-data-dir={self._profile}", "about:blank"],
-            env={**os.environ, **self._browser.environment, "LANGUAGE": "zh_CN"},
+            env={**os.environ, **self._browser.environment, "LANGUAGE": "zh_CN", "TZ": "Asia/Shanghai"},
             start_new_session=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -136,7 +145,9 @@ class Chromium:
         self.context.on("response", self._answered)
         self.context.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
         self.context.on("weberror", lambda fault: self.said.append(f"error: {fault.error}"))
-        return self.context.pages[0]
+        page = self.context.pages[0]
+        page.set_viewport_size({"width": width, "height": height})
+        return page
 
     def kill(self) -> None:
         """SIGKILL to the browser and all its processes, with no word of warning."""
@@ -153,6 +164,16 @@ class Chromium:
     def close(self) -> None:
         if self._process is not None:
             self.kill()
+
+    def leave_evidence(self, place: Path) -> None:
+        """What was on the screen and in the console, for whoever reads the failure."""
+        if self._process is not None:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            for number, page in enumerate(self.context.pages):
+                with contextlib.suppress(Exception):  # a page that can no longer be pictured hides no failure
+                    page.screenshot(path=place.with_name(f"{place.name}-{number}.png"), timeout=5000)
+            told = [f"{status} {url}" for url, status, _ in self.answers] + self.said
+            place.with_suffix(".txt").write_text("\n".join(told), encoding="utf-8")
 
     def forget(self) -> None:
         self.close()
@@ -171,6 +192,30 @@ _LOCAL = re.compile(r"(https?://(localhost|127\.0\.0\.1)[:/]|data:|blob:|about:|
 def gone_out(*browsers: Chromium) -> list[str]:
     """The requests for any place but this machine."""
     return [url for browser in browsers for url in browser.requests if not _LOCAL.match(url)]
+
+
+REMEMBER_PICTURES = """
+  window.picturesGiven = [];
+  const toBlob = HTMLCanvasElement.prototype.toBlob;
+  HTMLCanvasElement.prototype.toBlob = function (callback, ...how) {
+    toBlob.call(this, async (blob) => {
+      const digest = await crypto.subtle.digest('SHA-256', await blob.arrayBuffer());
+      window.picturesGiven.push([...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join(''));
+      callback(blob);
+    }, ...how);
+  };
+"""
+"""Notes the SHA-256 of every picture the camera gives, before the app has it."""
+
+
+WORDS_OF = """
+  (identifier) => {
+    const place = document.querySelector(`[flt-semantics-identifier='${identifier}']`);
+    if (!place) return '';
+    const labels = [place, ...place.querySelectorAll('[aria-label]')].map((element) => element.ariaLabel || '');
+    return `${place.textContent} ${labels.join(' ')}`.trim();
+  }
+"""
 
 
 class AppOnScreen:
@@ -199,11 +244,24 @@ class AppOnScreen:
     def sees(self, identifier: str) -> bool:
         return self.find(identifier).count() > 0
 
+    def scroll_to(self, identifier: str) -> Locator:
+        """What lies further down is described only once it comes near."""
+        size = self.page.viewport_size
+        assert size is not None
+        self.page.mouse.move(size["width"] / 2, size["height"] / 2)
+
+        def near() -> bool:
+            if not self.sees(identifier):
+                self.page.mouse.wheel(0, 200)
+            return self.sees(identifier)
+
+        until(near, f"{identifier} further down")
+        return self.see(identifier)
+
     def tap(self, identifier: str) -> None:
-        """On the thing itself: what carries the identifier may only surround it."""
-        place = self.see(identifier)
-        inner = place.locator("[flt-tappable]")
-        (inner.first if inner.count() else place).click()
+        """As soon as it can be tapped: what carries the identifier may only surround the thing itself."""
+        named = f"[flt-semantics-identifier='{identifier}']"
+        self.page.locator(f"{named}[flt-tappable], {named} [flt-tappable]").first.click()
 
     def type(self, identifier: str, words: str) -> None:
         field = self.see(identifier).locator("input, textarea").first
@@ -212,21 +270,52 @@ class AppOnScreen:
         until(lambda: field.input_value() == words, f"{words!r} stands in {identifier}")
 
     def words(self, identifier: str) -> str:
-        place = self.see(identifier)
-        labels = place.evaluate("e => [e, ...e.querySelectorAll('[aria-label]')].map(x => x.ariaLabel || '').join(' ')")
-        return f"{place.inner_text()} {labels}".strip()
+        """Everything read aloud there now; empty where it is not on the screen."""
+        told: str = self.page.evaluate(WORDS_OF, identifier)
+        return told
 
     def reads(self, identifier: str, words: str) -> None:
         until(lambda: words in self.words(identifier), f"{words!r} in {identifier}")
+
+    def go_on(self) -> None:
+        """Press the one next action, and wait until the app has moved on from it."""
+        self.see("next-action")
+        before = self.words("next-action")
+        self.tap("next-action")
+        until(lambda: self.words("next-action") != before, f"what follows {before!r}")
+
+    def take_picture(self) -> None:
+        """Press the shutter until it has given a picture (it does nothing while the camera starts); see it kept."""
+        before = self._pictures()
+        while self._pictures() == before:
+            self.tap("camera-shutter")
+            with contextlib.suppress(AssertionError):
+                until(lambda: self._pictures() > before, "a picture", 3)
+        self.reads("camera-count", str(self._pictures() - before))
+
+    def _pictures(self) -> int:
+        number: int = self.page.evaluate("window.picturesGiven.length")
+        return number
+
+    def draw(self, identifier: str) -> None:
+        """Two strokes with the mouse, as a finger would."""
+        box = self.see(identifier).bounding_box()
+        assert box is not None
+        mouse = self.page.mouse
+        for share in (0.3, 0.55):
+            x, y = box["x"] + box["width"] * 0.5, box["y"] + box["height"] * share
+            mouse.move(x, y)
+            mouse.down()
+            for step in range(1, 25):
+                mouse.move(x + 50 * math.sin(step / 4), y + step * 3)
+            mouse.up()
 
     def can_open_offline(self) -> None:
         """Wait until the service worker has everything."""
         self.page.evaluate("navigator.serviceWorker.ready.then(() => true)")
 
 
-@contextlib.contextmanager
-def free_port() -> Iterator[int]:
-    import socket
-
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        yield listening.getsockname()[1]
+        port: int = listening.getsockname()[1]
+        return port
