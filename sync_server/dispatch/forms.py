@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from litestar.datastructures import UploadFile
 
-from shared_schema.identifiers import Line, OperationId, RequiredLine, RequiredWords, TicketId, Words
+from shared_schema.identifiers import Line, OperationId, RequiredLine, RequiredWords, Words
 
 E = TypeVar("E", bound=Enum)
 
@@ -87,9 +87,6 @@ class Form:
     def identifier(self, name: str) -> str | None:
         """A ticket's or operation's id; anything else was not put there by our page."""
         return self._is(self.value(name), OperationId)
-
-    def linked(self, name: str) -> str | None:
-        return self._is(self.value(name), TicketId)
 
     def _is(self, text: str, form: Any) -> str | None:
         try:

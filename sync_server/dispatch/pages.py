@@ -169,12 +169,10 @@ def page(
     *,
     here: str = "",
     status_code: int = 200,
-    told: str = "",
     has_form: bool = False,
     **values: Any,
 ) -> Response[str]:
-    """`here` is the place in the rail, `told` a sentence that appears for a moment, `has_form` that even a visitor who
-    has not signed in is given a token for it."""
+    """`here` is the place in the rail; `has_form` gives even a visitor who has not signed in a token for it."""
     words, display = reader.words, reader.display
     markup = (
         _environment()
@@ -191,7 +189,6 @@ def page(
                 "photo_limit": display.number(PHOTO_BYTES // 1_000_000),
                 "address_here": reader.address,
                 "here": here,
-                "told": told,
                 "today": display.today,
                 "now": display.now,
                 "age": display.age,

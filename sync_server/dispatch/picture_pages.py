@@ -22,7 +22,7 @@ SMALL = 320
 """Pixels of the longer side; shown at 120, sharp on a dense screen."""
 
 _PICTURE_HEADERS = {name: value for name, value in HEADERS.items() if name != "Cache-Control"} | {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cache-Control": "private, max-age=3600",
 }
 

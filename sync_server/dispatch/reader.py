@@ -39,9 +39,9 @@ class Reader:
         self.display = Display(self.words, settings.time_zone, clock.now())
         theme = request.cookies.get(THEME_COOKIE, "")
         self.theme = theme if theme in THEMES else "system"
-        self.is_htmx = request.headers.get("hx-request") == "true"
-        self.restores_history = request.headers.get("hx-history-restore-request") == "true"
-        self.target = request.headers.get("hx-target", "") if self.is_htmx and not self.restores_history else ""
+        is_partial = request.headers.get("hx-request") == "true"
+        restores_history = request.headers.get("hx-history-restore-request") == "true"
+        self.target = request.headers.get("hx-target", "") if is_partial and not restores_history else ""
         """The id of the element htmx will put the answer into; empty where a whole page is wanted."""
         self.address = address_of(request)
         """Where to come back to after choosing a language; of a refused form, the page it is on."""

@@ -258,8 +258,6 @@
     tell(body.dataset.wordsTrouble, true);
   });
   document.addEventListener("told", (event) => tell(event.detail.value));
-  const told = find("#toast p");
-  if (told) window.setTimeout(() => told.remove(), 4000);
 
   // -- times that grow old -------------------------------------------------------------------------------------------
 
