@@ -63,6 +63,7 @@ class Storage:
         self._reading = _reading_engine(address)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="storage-read")
         self._here = threading.local()
+        self._connections: set[sa.Connection] = set()
         self._compiled: dict[object, tuple[str, Mapping[str, Any]]] = {}
         self._waiting: queue.SimpleQueue[_Write[Any] | None] = queue.SimpleQueue()
         self._on_feed: list[Callable[[int], None]] = []
@@ -122,7 +123,7 @@ class Storage:
             driver = self._connected().connection.driver_connection
             (row,) = driver.execute(text, {**constants, **values})  # type: ignore[union-attr]
         except sqlite3.OperationalError as fault:
-            self._here.connection = None
+            self._let_go()
             raise StorageUnavailable(str(fault)) from fault
         found: tuple[*R] = row
         return found
@@ -149,7 +150,7 @@ class Storage:
             with connection.begin():
                 return work(Reading(connection))
         except sa.exc.DBAPIError as fault:
-            self._here.connection = None
+            self._let_go()
             raise _translated(fault) from fault
 
     def _connected(self) -> sa.Connection:
@@ -157,7 +158,17 @@ class Storage:
         connection: sa.Connection | None = getattr(self._here, "connection", None)
         if connection is None or connection.invalidated or connection.closed:
             connection = self._here.connection = self._reading.connect()
+            self._connections.add(connection)
         return connection
+
+    def _let_go(self) -> None:
+        """After a fault: the next read of this thread opens a connection anew."""
+        connection: sa.Connection | None = getattr(self._here, "connection", None)
+        self._here.connection = None
+        if connection is not None:
+            self._connections.discard(connection)
+            connection.invalidate()
+            connection.close()
 
     def write_now(self, work: Callable[[Writing], T]) -> T:
         """As `write`, for callers without an event loop."""
@@ -177,6 +188,8 @@ class Storage:
         self._waiting.put(None)
         self._writer.join()
         self._readers.shutdown()
+        for connection in self._connections:
+            connection.close()
         self._reading.dispose()
         self._writing.dispose()
 

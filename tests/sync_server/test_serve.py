@@ -38,6 +38,8 @@ def test_it_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
         address = process.stdout.readline().split()[-1]
         assert httpx.get(f"{address}/health", timeout=10).json() == {"status": "ok"}
         assert httpx.get(f"{address}/nowhere", timeout=10).status_code in {303, 404}
+        refused = httpx.post(f"{address}/sync/v1/round", headers={"Authorization": "Bearer none"}, timeout=10)
+        assert refused.status_code == 401
         process.send_signal(signal.SIGTERM)
         _, complaints = process.communicate(timeout=15)
         assert (process.returncode, complaints) == (0, "")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from shared_schema.apply import Filing
 from shared_schema.credentials import Price
@@ -15,7 +16,7 @@ from shared_schema.operations import AddNote, AssignTicket, CancelTicket, Confir
 from shared_schema.ticket import Ticket, Window
 from sync_server.clock import milliseconds
 from sync_server.services.operations import arrived, receive
-from sync_server.storage import Reading, Storage, Writing
+from sync_server.storage import Reading, Storage, StorageUnavailable, Writing
 from sync_server.storage.tickets import TicketFilter, TicketSort
 from tests.sync_server.conftest import MONDAY
 from tests.sync_server.office import (
@@ -120,6 +121,30 @@ def test_listeners_hear_of_the_feed_after_the_commit_and_only_then(storage: Stor
     other.close()
     assert len(heard) == 1
     assert heard[0][0] == heard[0][1]
+
+
+def test_a_database_that_was_away_is_used_again_when_it_is_back(postgresql: str, database: str) -> None:
+    """PostgreSQL is restarted under a running office: what is asked just then is refused, what follows works."""
+    storage = Storage.open(database)
+    if storage.is_embedded:
+        storage.close()
+        pytest.skip("SQLite is never away")
+    storage.write_now(lambda writing: writing.feed.take(1))
+    storage.read_now(lambda reading: reading.feed.latest())
+    administration = sa.create_engine(
+        sa.make_url(postgresql).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
+    )
+    with administration.connect() as connection:
+        connection.execute(
+            sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
+            {"name": sa.make_url(database).database},
+        )
+    administration.dispose()
+    with pytest.raises(StorageUnavailable):
+        storage.read_now(lambda reading: reading.feed.latest())
+    assert storage.read_now(lambda reading: reading.feed.latest()) == 1
+    assert storage.write_now(lambda writing: writing.feed.take(1)) == 2
+    storage.close()
 
 
 # -- the feed under racing writers ------------------------------------------------------------------------------------
