@@ -87,6 +87,17 @@ class Office:
             self._process.wait(PATIENCE_SECONDS)
             self._process = None
 
+    def serve_app_from(self, folder: Path) -> None:
+        """From the next start on."""
+        self._environment["DOORSTEP_APP_FOLDER"] = str(folder)
+
+    def enrolment_link(self, technician: str) -> str:
+        command = [sys.executable, "-m", "sync_server", "enrol", technician]
+        told = subprocess.run(command, cwd=ROOT, env=self._environment, capture_output=True, text=True, check=True)
+        found = re.search(r"http\S+#enrol=\S+", told.stdout)
+        assert found, told.stdout
+        return found.group()
+
     def password(self) -> str:
         return (self.data / "demo-password").read_text(encoding="utf-8").strip()
 
@@ -208,6 +219,10 @@ REMEMBER_PICTURES = """
 """Notes the SHA-256 of every picture the camera gives, before the app has it."""
 
 
+IDENTIFIERS = """
+  () => [...document.querySelectorAll('[flt-semantics-identifier]')]
+    .map((element) => element.getAttribute('flt-semantics-identifier'))
+"""
 WORDS_OF = """
   (identifier) => {
     const place = document.querySelector(`[flt-semantics-identifier='${identifier}']`);
@@ -243,6 +258,11 @@ class AppOnScreen:
 
     def sees(self, identifier: str) -> bool:
         return self.find(identifier).count() > 0
+
+    def identifiers(self, beginning: str) -> list[str]:
+        """The identifiers on the screen that begin so, from top to bottom."""
+        found: list[str] = self.page.evaluate(IDENTIFIERS)
+        return [identifier for identifier in found if identifier.startswith(beginning)]
 
     def scroll_to(self, identifier: str) -> Locator:
         """What lies further down is described only once it comes near."""

@@ -1,0 +1,96 @@
+"""The published app as a browser meets it: loading it, keeping it, updating it, and where it must refuse."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.browser.driving import AppOnScreen, Chromium, Office, gone_out, until
+from tests.browser.wire import Wire
+from tools.publish.__main__ import ROOT, publish
+
+FIRST_LOAD_BYTES = 15_000_000
+
+
+def test_the_app_crosses_the_wire_once_and_an_update_brings_only_what_changed(
+    office: Office, open_browser: Callable[..., Chromium], app_folder: Path, tmp_path: Path
+) -> None:
+    """A first visit loads everything once, in 15 MB. A new version brings a few files, and takes over at a start."""
+    served = tmp_path / "app"
+    shutil.copytree(app_folder, served)
+    office.stop()
+    office.serve_app_from(served)
+    office.start()
+    wire = Wire(office.port)
+    browser = open_browser("technician")
+    phone = AppOnScreen(browser.start())
+    phone.open(f"{wire.address}/app/")
+    phone.see("enrol")
+    phone.can_open_offline()
+    app_files = [path for path in wire.fetched() if path.startswith("/app/")]
+    assert sorted(app_files) == sorted(set(app_files))
+    assert wire.bytes_down <= FIRST_LOAD_BYTES
+
+    source = tmp_path / "source"
+    for name in ("field_app", "shared_schema", "assets"):
+        shutil.copytree(ROOT / name, source / name)
+    shutil.copy(ROOT / "main.py", source)
+    with (source / "main.py").open("a", encoding="utf-8") as main:
+        main.write("\n# a new version\n")
+    publish(served, source=source)
+    wire.reset()
+    phone.open(f"{wire.address}/app/")
+    until(
+        lambda: phone.page.evaluate("navigator.serviceWorker.getRegistration().then((r) => !!(r && r.waiting))"),
+        "the new version, waiting",
+    )
+    phone.open(f"{wire.address}/app/")
+    phone.see("enrol")
+    brought = {path.removeprefix("/app/").partition("?")[0] for path in wire.fetched()}
+    assert brought == {"", "app.zip", "service_worker.js", "shell.js"}
+    assert phone.page.evaluate("navigator.serviceWorker.getRegistration().then((r) => !r.waiting)")
+    assert gone_out(browser) == []
+    wire.close()
+
+
+def test_what_the_screen_calls_saved_survives_a_kill_and_a_second_tab_is_refused(
+    office: Office, open_browser: Callable[..., Chromium]
+) -> None:
+    """A note is typed in a cellar; the moment the screen says it is saved, the browser is killed. It is still there. A
+    second tab is told that the app is open already, touches nothing, and may take over when the first is closed."""
+    browser = open_browser("technician")
+    phone = AppOnScreen(browser.start())
+    phone.open(office.enrolment_link("t-chen"))
+    phone.see("today")
+    ticket = until(lambda: phone.identifiers("ticket-"), "a ticket")[0]
+    phone.can_open_offline()
+    office.stop()
+    phone.tap(ticket)
+    phone.go_on()
+    phone.see("saved-on-phone")
+    browser.kill()
+
+    phone = AppOnScreen(browser.start())
+    phone.open(f"{office.address}/app/sync")
+    phone.see("entry-1")
+
+    second = AppOnScreen(browser.context.new_page())
+    second.open(f"{office.address}/app/")
+    second.see("failure")
+    phone.page.close()
+    second.tap("failure-retry")
+    second.see("today")
+    second.tap("nav-sync")
+    second.see("entry-1")
+    assert gone_out(browser) == []
+
+
+def test_plain_http_from_another_machine_says_that_https_is_missing(
+    office: Office, open_browser: Callable[..., Chromium]
+) -> None:
+    """A phone opens the office's address without HTTPS: a sentence says what is missing, and nothing else is loaded."""
+    browser = open_browser("stranger", f"--host-resolver-rules=MAP doorstep.test 127.0.0.1:{office.port}")
+    page = browser.start()
+    page.goto("http://doorstep.test/app/")
+    page.wait_for_selector("#shell[data-state=insecure]")
+    assert "HTTPS" in page.inner_text("#shell h1")
+    assert not [url for url in browser.requests if "main.dart" in url or "pyodide" in url]
