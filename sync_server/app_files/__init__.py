@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import anyio.to_thread
 from litestar import HttpMethod, Request, Response, route
+from litestar.di import NamedDependency
 
 from sync_server.app_files import listing
 from sync_server.app_files.listing import Published, PublishedFile
@@ -85,14 +86,14 @@ _folders: dict[Path, AppFolder] = {}
 
 
 @route(["/app", "/app/{wanted:path}"], http_method=[HttpMethod.GET, HttpMethod.HEAD], include_in_schema=False)
-async def app_file(request: Request[Any, Any, Any], settings: Settings, wanted: str = "") -> Response[bytes]:
+async def app_file(request: Request[Any, Any, Any], settings: NamedDependency[Settings]) -> Response[bytes]:
     if request.scope["raw_path"].partition(b"?")[0] == b"/app":
         return _elsewhere(BASE)  # outside its service worker's scope the app would not open offline
     folder = _folders.setdefault(settings.published_app, AppFolder(settings.published_app))
     published = await folder.published()
     if published is None:
         return _not_published(request)
-    name = wanted.lstrip("/") or "index.html"
+    name = request.path_params.get("wanted", "").lstrip("/") or "index.html"
     if name not in published.files:
         if name.startswith("assets/fonts/"):
             return _elsewhere(BASE + quote(published.fallback_font))
