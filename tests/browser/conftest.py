@@ -40,7 +40,8 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def playwright() -> Iterator[Playwright]:
+def playwright(chromium: browser.Browser) -> Iterator[Playwright]:
+    """After `chromium`: finding the browser also finds the Node that Playwright runs on."""
     with sync_playwright() as started:
         yield started
 
