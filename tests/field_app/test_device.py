@@ -1,0 +1,85 @@
+"""The places the app runs in, as far as they can be tried without one."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from field_app.device.contract import StorageMissing, StoreInUse
+from field_app.device.desktop import DesktopDevice
+from field_app.device.enrolment_link import key_in, office_in
+from field_app.device.phone import PhoneDevice
+
+KEY = "yBNjyPKwoqRlASXkW0gQfF2BbWPpDumj"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (f"https://doorstep.example/app/#enrol={KEY}", KEY),
+        (f"  https://doorstep.example/sub/app/#enrol={KEY}\n", KEY),
+        (f"#enrol={KEY}", KEY),
+        (KEY, KEY),
+        ("https://doorstep.example/app/", None),
+        (f"https://doorstep.example/app/?enrol={KEY}", None),
+        ("https://doorstep.example/app/#enrol=<script>", None),
+        ("short", None),
+        ("", None),
+    ],
+)
+def test_the_key_is_found_in_a_link_or_as_somebody_typed_it(text: str, key: str | None) -> None:
+    assert key_in(text) == key
+
+
+@pytest.mark.parametrize(
+    ("link", "office"),
+    [
+        (f"https://doorstep.example/app/#enrol={KEY}", "https://doorstep.example"),
+        (f"http://192.168.1.20:8000/app/#enrol={KEY}", "http://192.168.1.20:8000"),
+        (f"https://doorstep.example/sub/app/#enrol={KEY}", "https://doorstep.example/sub"),
+        (KEY, None),
+        ("javascript:alert(1)", None),
+    ],
+)
+def test_the_office_is_found_in_a_whole_link(link: str, office: str | None) -> None:
+    assert office_in(link) == office
+
+
+def test_a_store_belongs_to_one_process_at_a_time(tmp_path: Path) -> None:
+    """A second one is turned away and touches nothing; when the first has let go, it may have it."""
+
+    async def story() -> None:
+        path = tmp_path / "deep" / "store.db"
+        first, second = DesktopDevice(path), DesktopDevice(path)
+        await first.persistence.open()
+        with pytest.raises(StoreInUse):
+            await second.persistence.open()
+        await first.persistence.close()
+        assert await second.persistence.open() == str(path)
+        await second.persistence.close()
+
+    asyncio.run(story())
+
+
+def test_a_folder_that_cannot_be_written_is_said_to_be_denied(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    device = DesktopDevice(tmp_path / "file" / "store.db")
+    with pytest.raises(StorageMissing) as missing:
+        asyncio.run(device.persistence.open())
+    assert missing.value.reason == "denied"
+
+
+def test_an_installed_app_remembers_the_office_of_its_link(tmp_path: Path) -> None:
+    """It belongs to none at first; after a restart it still belongs to the one it was enrolled with."""
+    device = PhoneDevice(tmp_path)
+    assert device.office_url == ""
+    assert not device.belong_to(KEY)
+    assert device.belong_to(f"https://doorstep.example/app/#enrol={KEY}")
+    assert device.office_url == "https://doorstep.example"
+    assert PhoneDevice(tmp_path).office_url == "https://doorstep.example"
+
+
+def test_the_clock_is_aware_and_counts_whole_milliseconds(tmp_path: Path) -> None:
+    now = DesktopDevice(tmp_path / "store.db").now()
+    assert now.utcoffset() is not None
+    assert now.microsecond % 1000 == 0
