@@ -10,8 +10,8 @@ from playwright.sync_api import Playwright, sync_playwright
 
 from sync_server.sample import demo
 from sync_server.settings import Settings
-from tests.browser.driving import Chromium, Office, free_port
 from tools import browser
+from tools.driving import Chromium, Office, free_port
 from tools.publish.__main__ import BUILD, publish
 
 FAILED = pytest.StashKey[bool]()

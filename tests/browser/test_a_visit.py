@@ -6,8 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from tests.browser.desk import Desk, Request
-from tests.browser.driving import REMEMBER_PICTURES, AppOnScreen, Chromium, Office, gone_out, until
+from tools.driving import REMEMBER_PICTURES, AppOnScreen, Chromium, Office, gone_out, until
+from tools.driving.desk import Desk, Request
 
 TECHNICIAN = "t-chen"
 HERE = ZoneInfo("Asia/Shanghai")

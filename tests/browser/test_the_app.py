@@ -4,8 +4,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.browser.driving import AppOnScreen, Chromium, Office, gone_out, until
-from tests.browser.wire import Wire
+from tools.driving import AppOnScreen, Chromium, Office, gone_out, until
+from tools.driving.wire import Wire
 from tools.publish.__main__ import ROOT, publish
 
 FIRST_LOAD_BYTES = 15_000_000

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page
 
-from tests.browser.driving import Office, until
+from tools.driving import Office, until
 
 
 @dataclass(frozen=True)
