@@ -13,6 +13,7 @@ from pathlib import Path
 import uvicorn
 from litestar import Litestar
 from msgspec.structs import replace
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sync_server.accounts.command_line import add_commands
 from sync_server.app import create_app
@@ -22,6 +23,9 @@ from sync_server.storage import Storage, StorageUnavailable
 
 GRACEFUL_SECONDS = 5
 """How long open answers may take when the server is told to stop; event streams are cut then."""
+
+HEAD_BYTES = 128 * 1024
+"""The most that a request's line and headers may have, give or take what arrives in one piece."""
 
 _FAILED = 1
 _USAGE = 2
@@ -105,7 +109,7 @@ def serve(settings: Settings, greeting: Callable[[Settings], str] | None = None)
             config = uvicorn.Config(
                 app,
                 loop="uvloop",
-                http="httptools",
+                http=_Connection,
                 ws="none",
                 lifespan="on",
                 access_log=False,
@@ -131,6 +135,28 @@ def serve(settings: Settings, greeting: Callable[[Settings], str] | None = None)
         finally:
             storage.close()
     return 0 if server.started else _FAILED
+
+
+class _Connection(HttpToolsProtocol):
+    """Hangs up on a request whose line and headers do not end: uvicorn would keep them all, whoever sends them."""
+
+    _head_bytes = 0
+    _in_head = False
+
+    def data_received(self, data: bytes) -> None:
+        was_in_head = self._in_head
+        super().data_received(data)
+        self._head_bytes = self._head_bytes + len(data) if was_in_head and self._in_head else 0
+        if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
 
 
 class _Server(uvicorn.Server):

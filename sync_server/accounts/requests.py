@@ -11,7 +11,7 @@ from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 
 from sync_server.accounts.accounts import SESSION_LONGEST, Accounts, Session
-from sync_server.problems import Problem
+from sync_server.problems import Problem, form_of
 from sync_server.settings import Settings
 from sync_server.storage.people import DeviceIdentity
 
@@ -51,7 +51,7 @@ async def require_csrf(request: Request[Any, Any, Any], session: Session) -> Non
         return
     sent = request.headers.get(CSRF_HEADER)
     if sent is None:
-        sent = (await request.form()).get(CSRF_FIELD)
+        sent = (await form_of(request)).get(CSRF_FIELD)
     if not isinstance(sent, str) or not Accounts.csrf_is_right(session, sent):
         raise Problem("form-expired")
 

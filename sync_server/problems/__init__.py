@@ -6,18 +6,20 @@ No exception's own text and no traceback ever leaves the office. Operations that
 are verdicts (shared_schema.rejections).
 """
 
-from sync_server.problems.bodies import decoded_body, limited_body
+from sync_server.problems.bodies import decoded_body, form_of, limited_body
 from sync_server.problems.languages import language_of, language_wanted
 from sync_server.problems.registry import STATUS_OF, Problem
-from sync_server.problems.responses import PROBLEM_PAGE, ProblemShown, exception_handlers, problem_response
+from sync_server.problems.responses import PROBLEM_PAGE, ProblemShown, address_of, exception_handlers, problem_response
 
 __all__ = [
     "PROBLEM_PAGE",
     "STATUS_OF",
     "Problem",
     "ProblemShown",
+    "address_of",
     "decoded_body",
     "exception_handlers",
+    "form_of",
     "language_of",
     "language_wanted",
     "limited_body",

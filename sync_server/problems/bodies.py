@@ -7,6 +7,7 @@ Litestar's own decoding answers 100,000 nested brackets or a number over 64 bits
 from typing import Any, TypeVar
 
 from litestar import Request
+from litestar.datastructures import FormMultiDict
 
 from shared_schema.wire import Unreadable, decode
 from sync_server.problems.registry import Problem
@@ -23,6 +24,17 @@ async def decoded_body(request: Request[Any, Any, Any], form: type[T], limit_byt
     if isinstance(value, Unreadable):
         raise Problem("malformed-request", place=value.place[:200])
     return value
+
+
+async def form_of(request: Request[Any, Any, Any]) -> FormMultiDict:
+    """The form that was sent. Raises Problem `malformed-request` for parts that are no text in the encoding they name.
+
+    The route's request_max_body_size is its limit.
+    """
+    try:
+        return await request.form()
+    except (UnicodeError, LookupError) as fault:  # neither is caught by Litestar's own parser
+        raise Problem("malformed-request", place="$") from fault
 
 
 async def limited_body(request: Request[Any, Any, Any], limit_bytes: int) -> bytes:

@@ -20,6 +20,8 @@ from msgspec import Struct
 
 from sync_server.problems.languages import language_of
 from sync_server.problems.registry import Problem
+from sync_server.services.photo_files import OutOfRoom
+from sync_server.storage import StorageUnavailable
 from sync_server.words import words_in
 
 log = logging.getLogger("sync_server.problems")
@@ -64,6 +66,12 @@ PROBLEM_PAGE = "problem_page"
 
 Without it, and where it fails itself, a plain page is shown.
 """
+
+
+def address_of(request: Request[Any, Any, Any]) -> str:
+    """Path and query of what was asked for. Not by request.url, which cannot be had under an unreadable Host header."""
+    query = request.scope["query_string"].decode("latin-1")
+    return str(request.scope["path"]) + (f"?{query}" if query else "")
 
 
 def problem_response(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
@@ -129,16 +137,15 @@ def _dressed(request: Request[Any, Any, Any], shown: ProblemShown) -> Response[A
 def _to_sign_in(request: Request[Any, Any, Any], headers: dict[str, str]) -> Response[Any]:
     """A browser without a session goes to the sign-in page, and afterwards to where it was going."""
     target = SIGN_IN_PAGE
-    if request.method == "GET" and request.url.path != "/":
-        query = f"?{request.url.query}" if request.url.query else ""
-        target += "?next=" + quote(request.url.path + query, safe="")
+    if request.method == "GET" and request.scope["path"] != "/":
+        target += "?next=" + quote(address_of(request), safe="")
     if request.headers.get("hx-request") == "true":  # htmx follows this header with the whole page, not the fragment
         return Response(None, status_code=204, headers=headers | {"HX-Redirect": SIGN_IN_PAGE})
     return Response(None, status_code=303, headers=headers | {"Location": target})
 
 
 def _wants_page(request: Request[Any, Any, Any]) -> bool:
-    if request.url.path.startswith("/sync/"):
+    if request.scope["path"].startswith("/sync/"):
         return False
     return "text/html" in request.headers.get("accept", "") or request.headers.get("hx-request") == "true"
 
@@ -173,15 +180,26 @@ def _from_framework(request: Request[Any, Any, Any], fault: HTTPException) -> Re
     return problem_response(request, Problem(code, headers=headers, **facts))
 
 
+def _without_storage(request: Request[Any, Any, Any], fault: StorageUnavailable) -> Response[Any]:
+    log.error("%s %r: the database cannot be used: %s", request.method, request.scope["path"][:200], fault)
+    return problem_response(request, Problem("unavailable", headers={"Retry-After": "10"}))
+
+
+def _out_of_room(request: Request[Any, Any, Any], _fault: OutOfRoom) -> Response[Any]:
+    return problem_response(request, Problem("office-storage-full", headers={"Retry-After": "600"}))
+
+
 def _unforeseen(request: Request[Any, Any, Any], fault: Exception) -> Response[Any]:
     reference = secrets.token_hex(4)
-    # The path without its query: people search for customers' names and numbers.
-    log.error("%s %s failed, reference %s", request.method, request.url.path[:200], reference, exc_info=fault)
+    # The path without its query: people search for customers' names and numbers. %r: a line break in it makes no line.
+    log.error("%s %r failed, reference %s", request.method, request.scope["path"][:200], reference, exc_info=fault)
     return problem_response(request, Problem("internal-error", reference=reference))
 
 
 exception_handlers: ExceptionHandlersMap = {
     Problem: _raised,
     HTTPException: _from_framework,
+    StorageUnavailable: _without_storage,
+    OutOfRoom: _out_of_room,
     Exception: _unforeseen,
 }

@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 from shared_schema import wire
 from shared_schema.apply import Filing, apply, filing
 from shared_schema.identifiers import TicketId
-from shared_schema.lifecycle import OVER, Role
+from shared_schema.lifecycle import OFFICE_ROLES, OVER, Role
 from shared_schema.operations import AssignTicket, Envelope
 from shared_schema.rejections import (
     JournalBroken,
@@ -131,7 +131,8 @@ class _Taking:
                 changed[ticket_id] = (now, place)
                 if (loser := _loses(before, after)) is not None:
                     gone.append((loser, ticket_id, place))
-            verdicts.append(wire.encode(_verdict(each, before.ticket if before else None, after)))
+            seen = before.ticket if before and self._may_know(before.ticket) else None
+            verdicts.append(wire.encode(_verdict(each, seen, after)))
             known.add(each.id)
             last_hash = each.hash
         first = self._writing.feed.take(len(fresh))
@@ -173,6 +174,10 @@ class _Taking:
 
     def _is_by_its_person(self, envelope: Envelope) -> bool:
         return envelope.actor.person == self._person.id and envelope.actor.role is self._person.role
+
+    def _may_know(self, ticket: Ticket) -> bool:
+        person = self._person
+        return person.role in OFFICE_ROLES or person.id in {ticket.technician, *ticket.former_technicians}
 
     def _is_technician(self, person_id: str) -> bool:
         if person_id not in self._technicians:

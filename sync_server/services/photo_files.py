@@ -11,6 +11,7 @@ in between. Who may upload, and how it is said in HTTP, is sync.uploads'; whose 
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -38,7 +39,7 @@ THUMBNAIL_SIZES = (96, 320, 1280)
 _MOST_PIXELS = 130_000_000
 """More are not decoded: a small file can unfold to gigabytes. The largest phone cameras make 108 million."""
 _MOST_PIXELS_WHOLE = 40_000_000
-"""PNG and WebP cannot be decoded at a smaller scale, as JPEG can."""
+"""PNG, WebP and progressive JPEG are held whole while they are decoded; other JPEG is decoded at a smaller scale."""
 
 _ROOM_TO_SPARE = 200_000_000
 """Bytes left free for the database, which must never be stopped by a photo."""
@@ -50,6 +51,7 @@ _ORPHANED_SECONDS = 30 * 86_400
 _ATTEMPTS = 4
 _ATTEMPT_SECONDS = 0.15
 """How often and after how long a locked upload is tried again."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _UPLOAD = re.compile(r"[0-9a-f]{32}\Z")
 
@@ -74,6 +76,10 @@ class TooLarge(Struct, frozen=True):
 
 class Altered(Struct, frozen=True):
     """What arrived is not what was announced; the upload starts again from nothing."""
+
+
+class OutOfRoom(Exception):
+    """The disk is full; what was being written is not kept."""
 
 
 class UploadBusy(Exception):
@@ -186,10 +192,14 @@ class PhotoFiles:
 
     def _store(self, data: bytes) -> Stored | NotAPicture:
         handle, name = tempfile.mkstemp(dir=self._uploads, prefix="desk-")
-        with open(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with open(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            Path(name).unlink()
+            raise
         return self._put_in_place(Path(name), hashlib.sha256(data).hexdigest(), len(data), media_type_of(data[:12]))
 
     # -- photos that are arriving ------------------------------------------------------------------------------------
@@ -345,7 +355,9 @@ class PhotoFiles:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=".new-")
         try:
             with open(handle, "wb") as file, Image.open(source, formats=("JPEG", "PNG", "WEBP")) as picture:
-                most = _MOST_PIXELS if picture.format == "JPEG" else _MOST_PIXELS_WHOLE
+                most = _MOST_PIXELS_WHOLE
+                if picture.format == "JPEG" and "progressive" not in picture.info:
+                    most = _MOST_PIXELS
                 if picture.width * picture.height > most:
                     return None
                 picture.draft("RGB", (size, size))
@@ -368,7 +380,12 @@ class PhotoFiles:
         return target
 
     async def _in_writing_thread(self, work: Callable[[Unpack[A]], T], *arguments: *A) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._writing, work, *arguments)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._writing, work, *arguments)
+        except OSError as fault:
+            if fault.errno not in _FULL:
+                raise
+            raise OutOfRoom from fault
 
 
 def _on_white(picture: Image.Image) -> Image.Image:

@@ -289,7 +289,9 @@ class People:
         self._update(devices, devices.c.id == device, values)
 
     def revoke_device(self, device: str, at_ms: int, revoked_by: str) -> bool:
-        """False where there is no such device in use."""
+        """False where there is no such device in use. The key it was enrolled with opens nothing any more."""
+        spent = (enrolment_offers.c.device == device) & (enrolment_offers.c.expires_at_ms > at_ms)
+        self._update(enrolment_offers, spent, {"expires_at_ms": at_ms})
         in_use = (devices.c.id == device) & devices.c.revoked_at_ms.is_(None)
         return self._update(devices, in_use, {"revoked_at_ms": at_ms, "revoked_by": revoked_by}) == 1
 

@@ -8,7 +8,6 @@ again without fear. What arrived is flushed before it is acknowledged. Refusals 
 import asyncio
 import base64
 import binascii
-import errno
 import hashlib
 import re
 import secrets
@@ -84,7 +83,14 @@ class Uploads:
         if size_bytes == 0 or self._files.is_set_aside(sha256):
             raise Problem("not-a-picture")
         upload = await self._known(sha256, size_bytes) or await self._begin(sha256, size_bytes)
-        offset, upload = await self._how_far(upload)
+        try:
+            offset, upload = await self._how_far(upload)
+        except Problem as problem:
+            if problem.code != "upload-unknown":
+                raise
+            # What had arrived is gone (a data folder restored without its uploads): the photo is still wanted.
+            await self._storage.write(lambda writing: writing.uploads.forget([upload.id]))
+            offset, upload = 0, await self._begin(sha256, size_bytes)
         return self._answer(201, upload, offset, Location=f"{PATH}/{upload.id}")
 
     async def _known(self, sha256: str, size_bytes: int) -> StoredUpload | None:
@@ -179,30 +185,25 @@ class Uploads:
         buffer = bytearray()
         arrived_whole = False
         stream = request.stream()
-        try:
-            while True:
-                try:
-                    chunk = await self._next_chunk(file, stream)
-                except (InternalServerException, TimeoutError):  # the client hung up, or fell silent
-                    break
-                if chunk is None:
-                    arrived_whole = True
-                    break
-                if file.length + len(buffer) + len(chunk) > upload.size_bytes:
-                    await self._files.cut(file, begun_at)
-                    raise Problem("upload-beyond-length", headers={"Upload-Offset": str(begun_at)})
-                if digest is not None:
-                    digest.update(chunk)
-                buffer += chunk
-                if len(buffer) >= _BLOCK:
-                    await self._files.append(file, bytes(buffer))
-                    buffer.clear()
-            await self._files.append(file, bytes(buffer))
-            await self._files.flush(file)
-        except OSError as fault:
-            if fault.errno not in {errno.ENOSPC, errno.EDQUOT}:
-                raise
-            raise Problem("office-storage-full", headers={"Retry-After": "600"}) from fault
+        while True:
+            try:
+                chunk = await self._next_chunk(file, stream)
+            except (InternalServerException, TimeoutError):  # the client hung up, or fell silent
+                break
+            if chunk is None:
+                arrived_whole = True
+                break
+            if file.length + len(buffer) + len(chunk) > upload.size_bytes:
+                await self._files.cut(file, begun_at)
+                raise Problem("upload-beyond-length", headers={"Upload-Offset": str(begun_at)})
+            if digest is not None:
+                digest.update(chunk)
+            buffer += chunk
+            if len(buffer) >= _BLOCK:
+                await self._files.append(file, bytes(buffer))
+                buffer.clear()
+        await self._files.append(file, bytes(buffer))
+        await self._files.flush(file)
         if checksum is not None and digest is not None:
             if not arrived_whole:
                 await self._files.cut(file, begun_at)
@@ -224,7 +225,10 @@ class Uploads:
                     patience.reschedule(max(loop.time(), silent_from + _SILENT_SECONDS))
 
             file.asked_to_leave = leave_soon
-            chunk: bytes | None = await anext(stream, None)
+            try:
+                chunk: bytes | None = await anext(stream, None)
+            finally:  # from now on there is no waiting that could be cut short
+                file.asked_to_leave = _go_on
             return chunk
 
     async def end(self, request: _AnyRequest, upload_id: str) -> Response[None]:
@@ -375,6 +379,10 @@ def _checksum(request: _AnyRequest) -> _Checksum | None:
 
 def _at_another_offset(offset: int) -> Problem:
     return Problem("upload-offset-wrong", headers={"Upload-Offset": str(offset)})
+
+
+def _go_on() -> None:
+    """What a writer does that is asked to leave while it is not waiting for its client."""
 
 
 def _locked() -> Problem:

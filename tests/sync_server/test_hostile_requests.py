@@ -1,0 +1,146 @@
+"""Requests that no browser of ours sends: a problem with a stable code, never a 500, and nothing kept of them."""
+
+import errno
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from shared_schema.operations import AddNote
+from sync_server.__main__ import HEAD_BYTES
+from tests.sync_server.desk_browser import Browser, signed_in
+from tests.sync_server.office import CHEN, Office
+from tests.sync_server.test_serve import doorstep
+
+HOSTS = ["office:port", "office:99999999999", "office:-1", "[", "[::1", ""]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+def test_a_host_that_cannot_be_read_changes_nothing(office: Office, host: str, accept: str) -> None:
+    """Where an answer leads never depends on it."""
+    headers = {"Host": host, "Accept": accept}
+    assert office.client.get("/sign-in", headers=headers).status_code == 200
+    assert office.client.get("/nowhere", headers=headers).headers["Doorstep-Problem"] == "not-found"
+    assert office.client.get("/sync/v1/round", headers=headers).headers["Doorstep-Problem"] == "method-not-allowed"
+    turned_away = office.client.get("/tickets?words=%E7%81%AF", headers=headers, follow_redirects=False)
+    if accept == "text/html":
+        assert turned_away.headers["Location"] == "/sign-in?next=%2Ftickets%3Fwords%3D%25E7%2581%25AF"
+    else:
+        assert turned_away.json()["code"] == "sign-in-needed"
+
+
+@pytest.mark.parametrize("host", ["a b", "//elsewhere", "elsewhere/?#"])
+def test_what_is_no_host_at_all_is_refused(office: Office, host: str) -> None:
+    answer = office.client.get("/sign-in", headers={"Host": host})
+    assert (answer.status_code, answer.headers["Doorstep-Problem"]) == (400, "malformed-request")
+
+
+PARTS = {
+    "no UTF-8": b'Content-Disposition: form-data; name="csrf"\r\n\r\n\xff\xfe',
+    "an encoding nobody knows": b'Content-Disposition: form-data; name="csrf"\r\n'
+    b"Content-Type: text/plain; charset=nowhere\r\n\r\nx",
+    "no name": b"Content-Disposition: form-data\r\n\r\nx",
+    "no header": b"\r\nx",
+    "no end of header": b'Content-Disposition: form-data; name="csrf"',
+}
+
+
+@pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
+def test_a_form_in_parts_that_are_no_text(office: Office, part: bytes) -> None:
+    """With and without a session, with the token in a header so that the form itself is reached."""
+    dispatcher = signed_in(office)
+    csrf = {"X-CSRF-Token": f"csrf-of-{next(iter(dispatcher.cookies.values()))}"}
+    ticket = office.received()
+    for browser, address, more in (
+        (Browser(office), "/sign-in", {}),
+        (dispatcher, "/preferences", {}),
+        (dispatcher, "/tickets/new", csrf),
+        (dispatcher, f"/tickets/{ticket}/act/add_note", csrf),
+        (dispatcher, "/technicians/t-chen/enrol", {}),
+    ):
+        headers = {"Content-Type": "multipart/form-data; boundary=b"} | more
+        answer = browser.request("POST", address, headers=headers, content=b"--b\r\n" + part + b"\r\n--b--\r\n")
+        assert answer.status in {400, 403, 422}, (address, answer.status)
+    assert office.ticket(ticket).version == 1
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1899-12-31", "3000-01-01", "9999-12-31"])
+def test_a_day_at_the_end_of_the_calendar_is_no_day(office: Office, day: str) -> None:
+    """The day after the last one, and the first one in another time zone, cannot be computed."""
+    browser, ticket = signed_in(office), office.assigned()
+    typed = {"date": day, "start": "00:00", "end": "23:59", "technician": CHEN.id}
+    query = "&".join(f"{name}={value}" for name, value in typed.items())
+    assert browser.get(f"/tickets/{ticket}/technicians?{query}").status == 200
+    refused = browser.act(ticket, "assign_ticket", **typed)
+    assert refused.status == 422
+    assert day in refused.text, "what was typed stays"
+    assert browser.act(ticket, "correct_details", purchased_on=day).status == 422
+
+
+def test_a_full_database_is_said_and_nothing_is_acknowledged(office: Office) -> None:
+    """Pages can still be read; when there is room again, the same round and the same form go through."""
+    phone, browser, ticket = office.phone(), signed_in(office), office.assigned()
+    phone.write(ticket, AddNote("x" * 4000))
+    typed = {**browser.get(f"/tickets/{ticket}?act=add_note").page.form(f"/tickets/{ticket}/act/add_note").fields}
+    typed["text"] = "y" * 4000
+    _may_grow(office, by_pages=0)
+    round_ = b'{"protocol":1,"device":"phone-t-chen","cursor":0,"ops":[' + phone.journal.raw[0] + b"]}"
+    refused = phone.post(round_)
+    assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+    assert refused.headers["Retry-After"]
+    form = browser.post(f"/tickets/{ticket}/act/add_note", typed)
+    assert (form.status, form.headers["Doorstep-Problem"]) == (503, "unavailable")
+    assert "database" not in refused.text + form.text
+    assert office.client.get("/health").status_code == 200
+    _may_grow(office, by_pages=10_000)
+    assert phone.post(round_).json()["received_through"] == 1
+    assert browser.post(f"/tickets/{ticket}/act/add_note", typed).status == 303
+    assert len(office.ticket(ticket).notes) == 2
+
+
+def _may_grow(office: Office, by_pages: int) -> None:
+    """The limit that SQLite takes for a full disk."""
+
+    def limit(connection: sa.Connection) -> None:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + by_pages}")
+
+    office.storage.write_now(lambda writing: limit(writing.people._connection))
+
+
+def test_a_full_disk_is_said_to_a_dispatcher_who_adds_photos(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the file stays behind, and no operation speaks of a photo that is not there."""
+    browser, ticket = signed_in(office), office.assigned()
+    before = office.ticket(ticket)
+    address = f"/tickets/{ticket}/act/add_photo"
+    form = browser.get(f"/tickets/{ticket}?act=add_photo").page.form(address)
+
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, "no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        answer = browser.post(address, form.fields, files={"photos": ("a.jpg", b"\xff\xd8\xff" + b"x" * 999)})
+    assert (answer.status, answer.headers["Doorstep-Problem"]) == (507, "office-storage-full")
+    assert office.ticket(ticket) == before
+
+
+def test_a_head_that_does_not_end_is_not_kept(tmp_path: Path) -> None:
+    """Nobody has to be signed in to send one; a long but finite one is answered."""
+    with doorstep("serve", "--port", "0", "--data", str(tmp_path / "data")) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[-1]
+        where = urlsplit(address)
+        for line in (b"x" * 1000, b"X-Header: y\r\n" * 80):
+            with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
+                connection.sendall(b"GET /health HTTP/1.1\r\nHost: office\r\nX-Long: ")
+                with pytest.raises(ConnectionError):  # noqa: PT012 - at which of them it is noticed is the network's
+                    for _ in range(100 * HEAD_BYTES // len(line)):
+                        connection.sendall(line)
+        with httpx.Client(base_url=address) as client:
+            for _ in range(3):
+                assert client.get("/health", headers={"X-Long": "x" * 60_000}).status_code == 200
