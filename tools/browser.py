@@ -87,7 +87,13 @@ def _brought() -> Browser:
         _unpack(_fetched(), home)
     return Browser(
         home / "chromium",
-        {"LD_LIBRARY_PATH": str(home / "lib"), "FONTCONFIG_FILE": str(home / "fonts.conf")},
+        {
+            "LD_LIBRARY_PATH": str(home / "lib"),
+            "FONTCONFIG_FILE": str(home / "fonts.conf"),
+            # Under the C locale this build calls its language en-US@posix, which JavaScript's Intl refuses.
+            "LC_ALL": "en_US.UTF-8",
+            "LANGUAGE": "en_US",
+        },
     )
 
 
