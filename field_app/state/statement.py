@@ -4,6 +4,8 @@ The text is what the page shows, sentence by sentence; nothing is shown there th
 over its digest (shared_schema.evidence).
 """
 
+from datetime import datetime
+
 from msgspec import Struct
 
 from field_app.words import Words
@@ -18,8 +20,7 @@ class Section(Struct, frozen=True):
 
 def sections(ticket: Ticket, words: Words, technician: str, company: str) -> tuple[Section, ...]:
     """The statement's parts, in the order in which they are shown and written."""
-    assert ticket.assignment is not None, ticket.id
-    day = words.full_day(ticket.assignment.window.start.astimezone().date())
+    day = words.full_day(_came_at(ticket).astimezone().date())
     what = words.shared(f"kind.{ticket.kind.value}")
     product = " · ".join(part for part in (ticket.product.model, ticket.product.serial) if part)
     opening = words(
@@ -54,6 +55,13 @@ def statement(ticket: Ticket, words: Words, technician: str, company: str) -> St
 def shown_photos(ticket: Ticket) -> tuple[Photo, ...]:
     """What the visit shows of itself: photos before and after, in the order taken."""
     return tuple(photo for photo in ticket.photos if photo.slot in {PhotoSlot.BEFORE, PhotoSlot.AFTER})
+
+
+def _came_at(ticket: Ticket) -> datetime:
+    """When the technician really came: a visit may be on another day than was promised."""
+    on_time = [arrival.arrived_at for arrival in ticket.arrivals if not arrival.late]
+    assert ticket.assignment is not None, ticket.id
+    return on_time[-1] if on_time else ticket.assignment.window.start
 
 
 def _count(ticket: Ticket, slot: PhotoSlot) -> int:

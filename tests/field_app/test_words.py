@@ -2,16 +2,20 @@
 
 import ast
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 import field_app
 from field_app.state.rejections import sentence
+from field_app.state.statement import statement
 from field_app.words import LANGUAGES, Words
+from shared_schema.evidence import Arrival
 from shared_schema.lifecycle import Role, Status
 from shared_schema.rejections import MoveNotAllowed, RoleNotAllowed, StepMissing
+from tests.builders.tickets import an_assigned_ticket, new_id
 
 CODE = sorted(Path(field_app.__file__).parent.rglob("*.py"))
 
@@ -72,3 +76,15 @@ def test_no_screen_speaks_english(path: Path) -> None:
     for text in _texts(ast.parse(path.read_text(encoding="utf-8"))):
         words = [word for word in text.value.split() if word.isalpha()]
         assert len(words) < 3 or " " not in text.value, f"line {text.lineno}: {text.value}"
+
+
+def test_the_statement_names_the_day_the_technician_came() -> None:
+    """Promised for Friday, come on Wednesday at the customer's wish: what is signed says Wednesday."""
+    words = Words.load("en")
+    ticket = an_assigned_ticket()
+    assert ticket.assignment is not None
+    promised = ticket.assignment.window.start.astimezone()
+    came = promised - timedelta(days=2)
+    arrived = replace(ticket, arrivals=(Arrival(new_id(), "t-chen", came),))
+    assert words.full_day(came.date()) in statement(arrived, words, "陈志强", "上门家居").text
+    assert words.full_day(promised.date()) in statement(ticket, words, "陈志强", "上门家居").text
