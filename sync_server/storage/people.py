@@ -167,7 +167,7 @@ class People:
     # -- people ------------------------------------------------------------------------------------------------------
 
     def person(self, person_id: str) -> Person | None:
-        return self._one(people.c.id == person_id)
+        return self._one(people.c.id == clean(person_id))
 
     def person_with_login(self, login: str) -> tuple[Person, str] | None:
         """An active person and their password's hash."""
@@ -190,7 +190,7 @@ class People:
 
     def photo(self, person_id: str) -> bytes | None:
         """The portrait on the work credential, a JPEG."""
-        found = self._connection.execute(sa.select(people.c.photo).where(people.c.id == person_id)).scalar()
+        found = self._connection.execute(sa.select(people.c.photo).where(people.c.id == clean(person_id))).scalar()
         return None if found is None else bytes(found)
 
     def save(self, person: Person, at_ms: int) -> None:

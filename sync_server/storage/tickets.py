@@ -247,7 +247,7 @@ class Tickets:
         return {ticket.id: ticket for ticket in found}
 
     def by_number(self, number: str) -> Ticket | None:
-        data = self._connection.scalar(sa.select(tickets.c.data).where(tickets.c.number == number))
+        data = self._connection.scalar(sa.select(tickets.c.data).where(tickets.c.number == clean(number)))
         return _decode(data) if data else None
 
     def find(self, wanted: TicketFilter) -> list[Ticket]:

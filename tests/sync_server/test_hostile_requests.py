@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from shared_schema.operations import AddNote
 from sync_server.__main__ import HEAD_BYTES
+from sync_server.storage import Storage
 from tests.sync_server.desk_browser import Browser, signed_in
 from tests.sync_server.office import CHEN, Office
 from tests.sync_server.test_serve import doorstep
@@ -144,3 +145,13 @@ def test_a_head_that_does_not_end_is_not_kept(tmp_path: Path) -> None:
         with httpx.Client(base_url=address) as client:
             for _ in range(3):
                 assert client.get("/health", headers={"X-Long": "x" * 60_000}).status_code == 200
+
+
+def test_a_nul_in_an_address_is_somebody_nobody_knows(any_storage: Storage) -> None:
+    """On PostgreSQL, which cannot even be asked for it, as well as on SQLite."""
+    nul = "\x00unknown"
+    assert any_storage.read_now(lambda reading: reading.people.person(nul)) is None
+    assert any_storage.read_now(lambda reading: reading.people.photo(nul)) is None
+    assert any_storage.read_now(lambda reading: reading.people.person_with_login(nul)) is None
+    assert any_storage.read_now(lambda reading: reading.tickets.by_number(nul)) is None
+    assert any_storage.read_now(lambda reading: reading.tickets.similar(nul, nul)) == []
