@@ -51,6 +51,7 @@ publish: $(VENV)/.serves ## the phone's app, as the server hands it out, into .b
 .PHONY: bench
 bench: $(VENV)/.develops ## the figures of docs/performance.md, measured here
 	$(RUN) -m bench
+	$(RUN) -m bench.phone
 
 .PHONY: screenshots
 screenshots: $(VENV)/.develops publish ## the pictures of the README, taken anew

@@ -51,7 +51,7 @@ def build(database: Path, phones: int, rounds: int) -> list[Plan]:
         for number in range(phones):
             person = Person(id=f"t-{number:03d}", role=Role.TECHNICIAN, name=f"师傅{number}", number=f"{number:04d}")
             device, token = f"phone-{number:03d}", f"token-{number:03d}"
-            tickets = [_ticket(random_, number, place, person.id) for place in range(rounds * TICKETS_PER_ROUND)]
+            tickets = [ticket_of(random_, number, place, person.id) for place in range(rounds * TICKETS_PER_ROUND)]
             storage.write_now(lambda writing: _move_in(writing, person, device, token, tickets))  # noqa: B023
             plans.append(Plan(device, person, token, _rounds(random_, device, person, tickets)))
     finally:
@@ -77,7 +77,7 @@ def _id(random_: random.Random) -> str:
     return uuid7(1_772_413_200_000 + random_.randrange(10**6), random_.randbytes(10))
 
 
-def _ticket(random_: random.Random, phone: int, place: int, technician: str) -> Ticket:
+def ticket_of(random_: random.Random, phone: int, place: int, technician: str) -> Ticket:
     window = Window(NOW + timedelta(hours=place % 9), NOW + timedelta(hours=place % 9 + 2))
     return Ticket(
         id=_id(random_),
