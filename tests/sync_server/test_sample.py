@@ -114,7 +114,7 @@ def test_everybody_is_there_with_portrait_and_certificates(company: Company) -> 
     assert company.storage.read_now(lambda reading: reading.prices.all()) == PRICES
 
 
-@pytest.mark.parametrize("hour", (0, 3, 7, 12, 18, 23))
+@pytest.mark.parametrize("hour", [0, 3, 7, 12, 18, 23])
 def test_the_story_is_in_order_at_every_hour_of_the_day(hour: int) -> None:
     """Whenever `make demo` is first run: each ticket's steps follow one another and end before now."""
     now = NOW.replace(hour=hour)
