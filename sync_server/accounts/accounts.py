@@ -326,10 +326,10 @@ class Accounts:
 
         return await self._storage.read(look)
 
-    async def revoke(self, device: str, by: Person) -> bool:
+    async def revoke(self, device: str, by: Person, reason: str) -> bool:
         """Turn the phone away from now on; False where no such phone is in use. What it sent stays."""
         at_ms = self._now_ms()
-        revoked = await self._storage.write(lambda writing: writing.people.revoke_device(device, at_ms, by.id))
+        revoked = await self._storage.write(lambda writing: writing.people.revoke_device(device, at_ms, by.id, reason))
         self._devices_changed()
         return revoked
 

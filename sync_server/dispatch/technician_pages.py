@@ -212,10 +212,10 @@ async def revoke(
 ) -> Response[Any]:
     device = await _device(device_id, accounts)
     form = Form(texts(await form_of(request)), reader.words)
-    form.line("reason", required=True)
+    reason = form.line("reason", required=True)
     if form.faults:
         return page("revoke.html", reader, here="devices", status_code=422, device=device, form=form)
-    await accounts.revoke(device.id, reader.person)
+    await accounts.revoke(device.id, reader.person, reason)
     return Redirect("/devices", status_code=303)
 
 

@@ -64,6 +64,16 @@ devices = sa.Table(
     sa.Column("revoked_by", sa.Text),
 )
 
+revocations = sa.Table(
+    "revocations",
+    metadata,
+    sa.Column("device", sa.ForeignKey("devices.id"), primary_key=True),
+    sa.Column("revoked_at_ms", Number, primary_key=True, autoincrement=False),
+    sa.Column("revoked_by", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+"""Only added to: a device taken back keeps the story of why it was once turned away."""
+
 enrolment_offers = sa.Table(
     "enrolment_offers",
     metadata,
@@ -129,6 +139,7 @@ class DeviceRow(Struct, frozen=True, kw_only=True):
     holds_photos: int | None
     revoked_at: datetime | None
     revoked_by: str | None
+    revoked_because: str | None
     received_through: int = 0
     journal_broken_at: datetime | None = None
 
@@ -288,16 +299,22 @@ class People:
             values["holds_photos"] = photos
         self._update(devices, devices.c.id == device, values)
 
-    def revoke_device(self, device: str, at_ms: int, revoked_by: str) -> bool:
+    def revoke_device(self, device: str, at_ms: int, revoked_by: str, reason: str) -> bool:
         """False where there is no such device in use. The key it was enrolled with opens nothing any more."""
         spent = (enrolment_offers.c.device == device) & (enrolment_offers.c.expires_at_ms > at_ms)
         self._update(enrolment_offers, spent, {"expires_at_ms": at_ms})
         in_use = (devices.c.id == device) & devices.c.revoked_at_ms.is_(None)
-        return self._update(devices, in_use, {"revoked_at_ms": at_ms, "revoked_by": revoked_by}) == 1
+        if self._update(devices, in_use, {"revoked_at_ms": at_ms, "revoked_by": revoked_by}) == 0:
+            return False
+        said = {"device": device, "revoked_at_ms": at_ms, "revoked_by": revoked_by, "reason": clean(reason)}
+        self._connection.execute(revocations.insert(), [said])
+        return True
 
     def devices(self, person_id: str | None = None) -> list[DeviceRow]:
         """Those in use first, the one heard from last before the others."""
-        wanted = sa.select(devices, people.c.name.label("person_name")).join_from(devices, people)
+        said = (revocations.c.device == devices.c.id) & (revocations.c.revoked_at_ms == devices.c.revoked_at_ms)
+        wanted = sa.select(devices, people.c.name.label("person_name"), revocations.c.reason)
+        wanted = wanted.join_from(devices, people).outerjoin(revocations, said)
         if person_id is not None:
             wanted = wanted.where(devices.c.person == person_id)
         wanted = wanted.order_by(
@@ -316,6 +333,7 @@ class People:
                 holds_photos=row["holds_photos"],
                 revoked_at=_moment(row["revoked_at_ms"]),
                 revoked_by=row["revoked_by"],
+                revoked_because=row["reason"],
             )
             for row in self._connection.execute(wanted).mappings()
         ]

@@ -200,7 +200,7 @@ class Dispatcher:
     def revoke(self, phone: Phone) -> None:
         identity = phone.store.identity()
         assert identity is not None
-        assert self._world.run(self._world.accounts.revoke(identity.device, self.person))
+        assert self._world.run(self._world.accounts.revoke(identity.device, self.person, "手机丢失"))
 
 
 class Server:

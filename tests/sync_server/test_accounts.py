@@ -376,11 +376,11 @@ def test_a_revoked_phone_is_told_so_and_can_be_taken_back(accounts: Accounts) ->
     first = run(accounts.enrol(asked(offered(accounts).key)))
     assert isinstance(first, EnrolReply)
     assert run(accounts.device_of(first.token)) is not None
-    assert run(accounts.revoke("phone-a", LIN))
+    assert run(accounts.revoke("phone-a", LIN, "手机丢失"))
     with pytest.raises(Problem) as refused:
         run(accounts.device_of(first.token))
     assert (refused.value.code, refused.value.status) == ("device-revoked", 401)
-    assert not run(accounts.revoke("phone-a", LIN))
+    assert not run(accounts.revoke("phone-a", LIN, "手机丢失"))
     (row,) = run(accounts.devices())
     assert row.revoked_by == LIN.id
     back = run(accounts.enrol(asked(offered(accounts).key)))
@@ -395,7 +395,7 @@ def test_a_revocation_by_another_process_is_noticed_within_a_second(
     reply = run(accounts.enrol(asked(offered(accounts).key)))
     assert isinstance(reply, EnrolReply)
     run(accounts.device_of(reply.token))
-    storage.write_now(lambda writing: writing.people.revoke_device("phone-a", 1, "command-line"))
+    storage.write_now(lambda writing: writing.people.revoke_device("phone-a", 1, "command-line", "手机丢失"))
     stopwatch.seconds += 1.0
     with pytest.raises(Problem):
         run(accounts.device_of(reply.token))

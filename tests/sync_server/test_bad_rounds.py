@@ -92,7 +92,7 @@ def test_nobody_gets_in_without_a_token(office: Office, phone: Phone, header: st
 
 
 def test_a_revoked_phone_is_told_so(office: Office, phone: Phone) -> None:
-    office.storage.write_now(lambda writing: writing.people.revoke_device(phone.journal.device, 1, LIN.id))
+    office.storage.write_now(lambda writing: writing.people.revoke_device(phone.journal.device, 1, LIN.id, "手机丢失"))
     assert problem(phone.post(message())) == (401, "device-revoked")
 
 

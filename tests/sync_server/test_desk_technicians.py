@@ -87,7 +87,9 @@ def test_a_lost_phone_is_revoked_with_a_reason(office: Office) -> None:
     form = browser.get(address).page.form(address)
     assert browser.send(address, form, reason=" ").status == 422
     assert browser.send(address, form, reason="手机丢失").location == "/devices"
-    assert SAY("device.revoked") in browser.get("/devices").page.text
+    listed = browser.get("/devices").page.text
+    assert SAY("device.revoked") in listed
+    assert "手机丢失" in listed
     assert phone.post(b"{}").status_code == 401
     assert browser.get("/devices/no-such-phone/revoke").status == 404
 

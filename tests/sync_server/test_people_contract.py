@@ -67,8 +67,8 @@ def test_a_device_is_enrolled_revoked_and_enrolled_again(storage: Storage) -> No
     enrol("one", 1)
     assert storage.read_now(lambda reading: reading.people.device_with_token("one")) == (identity, False)
     storage.write_now(lambda writing: writing.people.heard_from("phone-a", 2, 3, None))
-    assert storage.write_now(lambda writing: writing.people.revoke_device("phone-a", 3, LIN.id))
-    assert not storage.write_now(lambda writing: writing.people.revoke_device("phone-a", 4, LIN.id))
+    assert storage.write_now(lambda writing: writing.people.revoke_device("phone-a", 3, LIN.id, "手机丢失"))
+    assert not storage.write_now(lambda writing: writing.people.revoke_device("phone-a", 4, LIN.id, "又丢了"))
     assert storage.read_now(lambda reading: reading.people.device_with_token("one")) == (identity, True)
     enrol("two", 5)
     assert storage.read_now(lambda reading: reading.people.device_with_token("one")) is None

@@ -416,7 +416,7 @@ def test_without_a_token_there_is_nothing(phone: Sender, storage: Storage) -> No
     ):
         answer = httpx.post(phone.url, headers=headers | {"Tus-Resumable": "1.0.0", "Upload-Length": "5"})
         assert (answer.status_code, code(answer)) == (401, "device-unknown")
-    storage.write_now(lambda writing: writing.people.revoke_device(phone.device, 1, "p-lin"))
+    storage.write_now(lambda writing: writing.people.revoke_device(phone.device, 1, "p-lin", "手机丢失"))
     until(lambda: phone.http.head(upload).headers.get("Doorstep-Problem") == "device-revoked")
 
 

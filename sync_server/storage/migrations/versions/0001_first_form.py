@@ -172,6 +172,15 @@ def upgrade() -> None:
     )
     op.create_index("ix_devices_person", "devices", ["person"], unique=False)
     op.create_table(
+        "revocations",
+        sa.Column("device", sa.Text(), nullable=False),
+        sa.Column("revoked_at_ms", Number, autoincrement=False, nullable=False),
+        sa.Column("revoked_by", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["device"], ["devices.id"], name="fk_revocations_device"),
+        sa.PrimaryKeyConstraint("device", "revoked_at_ms", name="pk_revocations"),
+    )
+    op.create_table(
         "enrolment_offers",
         sa.Column("key_sha256", sa.Text(), nullable=False),
         sa.Column("person", sa.Text(), nullable=False),
