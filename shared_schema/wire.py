@@ -96,7 +96,8 @@ def decode_envelope(raw: bytes | memoryview | msgspec.Raw) -> Envelope | Unreada
             kind = _read(_with_kind, data)
             if kind is not None:
                 rejection = UnknownOperation(kind.operation.kind[:100])
-        head = _read(_head, data) if data.nbytes <= OPERATION_BYTES else None
+        # Read however long it is: without its number it would stand in the way of everything behind it in the journal.
+        head = _read(_head, data)
         if head is None or not _UUID.fullmatch(head.id) or not 1 <= head.sequence < 2**53:
             return UnreadableOperation(None, None, rejection)
         return UnreadableOperation(head.id, head.sequence, rejection)

@@ -182,3 +182,19 @@ def test_identifiers_sort_by_the_time_they_were_made(time_ms: int, random_bytes:
     assert int(made.replace("-", "")[:12], 16) == time_ms
     assert made[14] == "7"
     assert made[19] in "89ab"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        GOOD.replace("换了整流器".encode(), b"x" * (OPERATION_BYTES + 1)),
+        GOOD.replace("换了整流器".encode(), b"\xff\xfe"),
+    ],
+    ids=["too long", "not UTF-8"],
+)
+def test_what_cannot_be_read_still_has_its_number(raw: bytes) -> None:
+    """Without it the office could not answer for it, and everything behind it in the journal would wait for ever."""
+    read = wire.decode_envelope(raw)
+    assert isinstance(read, UnreadableOperation)
+    assert (read.id, read.sequence) == (NOTE.id, NOTE.sequence)
+    assert isinstance(read.rejection, MalformedOperation)
