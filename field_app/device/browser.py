@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from field_app.device.browser_name import browser_name
 from field_app.device.contract import Persistence, StorageMissing, StoreInUse
 from field_app.device.enrolment_link import key_in
 
@@ -91,7 +92,7 @@ class BrowserDevice:
 
     @property
     def platform(self) -> str:
-        return f"browser · {js.navigator.userAgent}"
+        return f"browser · {browser_name(str(js.navigator.userAgent))}"
 
     @property
     def office_url(self) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from field_app.device.browser_name import browser_name
 from field_app.device.contract import StorageMissing, StoreInUse
 from field_app.device.desktop import DesktopDevice
 from field_app.device.enrolment_link import key_in, office_in
@@ -83,3 +84,28 @@ def test_the_clock_is_aware_and_counts_whole_milliseconds(tmp_path: Path) -> Non
     now = DesktopDevice(tmp_path / "store.db").now()
     assert now.utcoffset() is not None
     assert now.microsecond % 1000 == 0
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "name"),
+    [
+        (
+            "Mozilla/5.0 (Linux; Android 14; 2311DRK48C) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 "
+            "Mobile Safari/537.36",
+            "Chrome 156, Android",
+        ),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+            "Version/18.5 Mobile/15E148 Safari/604.1",
+            "Safari 18, iOS",
+        ),
+        (
+            "Mozilla/5.0 (Linux; Android 14; V2307A) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/126.0.0.0 "
+            "Mobile Safari/537.36 MicroMessenger/8.0.50 Language/zh_CN",
+            "WeChat 8, Android",
+        ),
+        ("curl/8.5.0", "curl/8.5.0"),
+    ],
+)
+def test_the_office_reads_which_browser_it_is_in_a_few_words(user_agent: str, name: str) -> None:
+    assert browser_name(user_agent) == name

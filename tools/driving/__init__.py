@@ -326,12 +326,12 @@ class AppOnScreen:
         box = self.see(identifier).bounding_box()
         assert box is not None
         mouse = self.page.mouse
-        for share in (0.3, 0.55):
-            x, y = box["x"] + box["width"] * 0.5, box["y"] + box["height"] * share
+        for share in (0.3, 0.5):
+            x, y = box["x"] + box["width"] * 0.55, box["y"] + box["height"] * share
             mouse.move(x, y)
             mouse.down()
-            for step in range(1, 25):
-                mouse.move(x + 50 * math.sin(step / 4), y + step * 3)
+            for step in range(1, 40):  # loops, along the pad's longer side: it is turned when the phone is upright
+                mouse.move(x + 40 * math.sin(step / 3) - step, y + step * 3 + 24 * math.cos(step / 3))
             mouse.up()
 
     def can_open_offline(self) -> None:
