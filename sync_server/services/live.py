@@ -6,7 +6,7 @@ servers on PostgreSQL) is found by looking at the feed once a second, and only w
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Literal
 
 from msgspec import Struct
@@ -74,7 +74,7 @@ class Live:
 
     async def watch(
         self, last_event_id: str | None = None, *, heartbeat_seconds: float = HEARTBEAT_SECONDS
-    ) -> AsyncIterator[LiveEvent]:
+    ) -> AsyncGenerator[LiveEvent, None]:
         """Events until the server closes. The first tells where the feed is, at once where `last_event_id` (the feed
         position a reconnecting page saw last) is older or was not given. Several commits may arrive as one event."""
         if self._loop is None:

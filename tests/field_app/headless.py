@@ -83,10 +83,11 @@ class Screen:
 
     @property
     def page(self) -> ft.Page:
-        return self.session.page
+        page: ft.Page = self.session.page
+        return page
 
     async def show(self, start: Callable[[ft.Page], Any]) -> "Screen":
-        _context_page.set(self.page)
+        _context_page.set(self.page)  # type: ignore[arg-type]  # declared as holding None for ever
         started = start(self.page)
         if asyncio.iscoroutine(started):
             await started

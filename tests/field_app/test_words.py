@@ -51,8 +51,8 @@ def test_a_refusal_for_an_unknown_reason_still_has_a_sentence(language: str) -> 
     assert not sentence(None, Words.load(language)).startswith("rejection.")
 
 
-def _texts(tree: ast.Module) -> Iterator[ast.Constant]:
-    """Every string in the code but the docstrings."""
+def _texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Every string in the code but the docstrings, with its line."""
     docstrings = {
         id(node.value)
         for node in ast.walk(tree)
@@ -60,22 +60,22 @@ def _texts(tree: ast.Module) -> Iterator[ast.Constant]:
     }
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
-            yield node
+            yield node.lineno, node.value
 
 
 @pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(Path(field_app.__file__).parent)))
 def test_no_code_speaks_chinese(path: Path) -> None:
     """Whatever a person reads comes out of the catalogues."""
-    for text in _texts(ast.parse(path.read_text(encoding="utf-8"))):
-        assert not any("\u4e00" <= sign <= "\u9fff" for sign in text.value), f"line {text.lineno}: {text.value}"
+    for line, text in _texts(ast.parse(path.read_text(encoding="utf-8"))):
+        assert not any("\u4e00" <= sign <= "\u9fff" for sign in text), f"line {line}: {text}"
 
 
 @pytest.mark.parametrize("path", [path for path in CODE if "screens" in path.parts or "components" in path.parts])
 def test_no_screen_speaks_english(path: Path) -> None:
     """A sentence is three words in a row; keys and routes have no spaces."""
-    for text in _texts(ast.parse(path.read_text(encoding="utf-8"))):
-        words = [word for word in text.value.split() if word.isalpha()]
-        assert len(words) < 3 or " " not in text.value, f"line {text.lineno}: {text.value}"
+    for line, text in _texts(ast.parse(path.read_text(encoding="utf-8"))):
+        words = [word for word in text.split() if word.isalpha()]
+        assert len(words) < 3 or " " not in text, f"line {line}: {text}"
 
 
 def test_the_statement_names_the_day_the_technician_came() -> None:

@@ -182,7 +182,7 @@ def test_every_byte_is_flushed_before_it_counts_and_names_before_they_do(
         steps.append("rename")
         return real_replace(self, target)
 
-    monkeypatch.setattr(photo_files.os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(Path, "replace", rename)
     kept(files, a_picture())
     assert steps[0] == "flush uploads"
