@@ -270,9 +270,8 @@ class AppOnScreen:
 
     def scroll_to(self, identifier: str) -> Locator:
         """What lies further down is described only once it comes near."""
-        size = self.page.viewport_size
-        assert size is not None
-        self.page.mouse.move(size["width"] / 2, size["height"] / 2)
+        width, height = self.page.evaluate("[innerWidth, innerHeight]")
+        self.page.mouse.move(width / 2, height / 2)
 
         def near() -> bool:
             if not self.sees(identifier):
