@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from PIL import Image, ImageDraw
-from playwright.sync_api import Page, Playwright, sync_playwright
+from playwright.sync_api import CDPSession, Page, Playwright, sync_playwright
 
 from sync_server.sample import demo
 from sync_server.settings import Settings
@@ -76,13 +76,23 @@ class Album:
         sys.stdout.write(f"{place}\n")
 
 
-def _pixels(page: Page, *, whole: bool) -> bytes:
-    """As sharp as a good screen; Playwright's own way knows one pixel for a unit only."""
+def _sharpen(page: Page, size: tuple[int, int]) -> CDPSession:
+    """As sharp as a good screen; Playwright's own way knows one pixel for a unit only.
+
+    To be called on a page of the app before the app starts (Flutter does not follow a change), and kept: what it sets
+    ends with the session, and with a step to another origin or policy.
+    """
     view = page.context.new_cdp_session(page)
-    width, height = page.evaluate("[innerWidth, innerHeight]")
+    width, height = size
     metrics = {"width": width, "height": height, "deviceScaleFactor": SHARPNESS, "mobile": False}
     view.send("Emulation.setDeviceMetricsOverride", metrics)
-    page.wait_for_timeout(600)  # drawn anew, and what moves has come to rest
+    return view
+
+
+def _pixels(page: Page, *, whole: bool) -> bytes:
+    width, height = page.evaluate("[innerWidth, innerHeight]")
+    view = _sharpen(page, (width, height))
+    page.wait_for_timeout(600)  # what moves has come to rest
     how: dict[str, object] = {"format": "png"}
     if whole:
         how |= {
@@ -90,7 +100,6 @@ def _pixels(page: Page, *, whole: bool) -> bytes:
             "clip": view.send("Page.getLayoutMetrics")["cssContentSize"] | {"scale": 1},
         }
     data: str = view.send("Page.captureScreenshot", how)["data"]
-    view.detach()
     return base64.b64decode(data)
 
 
@@ -235,10 +244,12 @@ def _phone(office: Office, page: Page, album: Album, look: Look, link: str) -> A
     """Enrolled, in the language and theme wanted."""
     page.emulate_media(color_scheme="dark" if look.theme == "dark" else "light")
     phone = AppOnScreen(page)
+    page.goto(f"{office.address}/app/manifest.json")
+    _sharpen(page, PHONE)
     phone.open(f"{office.address}/app/")
     phone.see("enrol")
     album.take(page, "phone-enrol")
-    page.goto("about:blank")
+    page.goto(f"{office.address}/app/manifest.json")
     phone.open(link)
     phone.tap("nav-me")
     phone.tap(f"language-{look.language}")
@@ -258,7 +269,7 @@ def _film(work: Path) -> Path:
             pen.polygon([(0, 0), (720, 0), (560, 320), (160, 320)], fill="#E9E2D4")
             pen.polygon([(0, 0), (160, 320), (160, 1280), (0, 1280)], fill="#BFB19A")
             pen.ellipse((200, 420, 520, 740), fill="#FBF6E6", outline="#6B5B45", width=10)
-            pen.ellipse((300, 520, 420, 640), fill="#FFFFFF" if turn % 2 else "#FFE9A8")
+            pen.ellipse((300, 520, 420, 640), fill=f"#FF{250 - turn * 2:X}{220 - turn * 8:X}")  # no two pictures alike
             frame.save(frames, "JPEG", quality=85)
     return film
 
