@@ -13,7 +13,9 @@ from field_app.state.rejections import sentence
 from field_app.store import EntryState, JournalEntry, PhotoState
 from field_app.words import Words
 
-_SHOWN = 100
+_A_PAGE = 100
+"""Entries shown at first, newest first; as many again on request, to the first that was ever recorded here."""
+
 _MEGABYTE = 1_000_000
 
 
@@ -21,11 +23,15 @@ _MEGABYTE = 1_000_000
 def SyncPage() -> ft.Control:
     app = use_app()
     words, store, status = app.words, app.phone.store, app.phone.engine.status
+    pages, set_pages = ft.use_state(1)
 
     async def sync_now() -> None:
         app.phone.engine.wake()
 
-    entries = store.journal(limit=_SHOWN)
+    shown = _A_PAGE * pages
+    entries = store.journal(limit=shown + 1)
+    is_cut = len(entries) > shown
+    del entries[shown:]
     refused = store.refused_unread()
     unread = {entry.id for entry in refused}
     waiting = [entry for entry in entries if entry.state is EntryState.WAITING]
@@ -39,11 +45,13 @@ def SyncPage() -> ft.Control:
         body.append(heading(words.count("sync.photos", len(photos))))
         body.append(card(*(_photo(app, state) for state in photos), spacing=12))
     if waiting:
-        body.append(heading(words.count("sync.waiting", len(waiting))))
+        body.append(heading(words.count("sync.waiting", store.counts().operations)))
         body.append(_list(app, waiting))
     if answered:
         body.append(heading(words("sync.answered")))
         body.append(_list(app, answered))
+    if is_cut:
+        body.append(buttons.quiet("more", words("today.more"), app.doing(lambda: set_pages(pages + 1))))
     if not entries:
         body.append(card(text.note(words("sync.nothing"))))
     return page_view(

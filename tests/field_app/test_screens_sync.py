@@ -31,6 +31,23 @@ def test_saved_here_and_received_there_are_two_numbers(hand: Hand) -> None:
     hand.does(look, "/sync")
 
 
+def test_every_item_can_be_reached_however_many_wait(hand: Hand) -> None:
+    """A week in the mountains: what waits is counted whole, and shown to the first entry as it is asked for."""
+    ticket = an_assigned_ticket()
+    hand.given(ticket)
+    for number in range(130):
+        saved(hand.single.actions.add_note(ticket.id, f"第 {number} 条"))
+
+    async def look(screen: Screen) -> None:
+        assert "130 项" in screen.text()
+        assert not screen.shows("entry-1")
+        await screen.tap("more")
+        assert not screen.shows("more")
+        assert all(screen.shows(f"entry-{number}") for number in range(1, 131))
+
+    hand.does(look, "/sync")
+
+
 def test_a_refused_item_is_read_in_words_and_then_put_away(hand: Hand) -> None:
     """Its reason names the state and the move in the user's language; it stays in the journal afterwards."""
     ticket = an_assigned_ticket()
