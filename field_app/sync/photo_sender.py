@@ -60,8 +60,8 @@ class PhotoSender:
     async def send_waiting(self) -> Ended | Away:
         self._entries_before = self._store.last_sequence()
         try:
-            for photo, left in self._due():
-                sent = await self._send(photo, left)
+            for photo in self._due():
+                sent = await self._send(photo)
                 if sent is _Sent.INTERRUPTED:
                     return Ended.INTERRUPTED
                 if sent is _Sent.RECEIVED:
@@ -72,12 +72,11 @@ class PhotoSender:
         finally:
             self._show(None)
 
-    def _due(self) -> list[tuple[PhotoState, int]]:
+    def _due(self) -> list[PhotoState]:
         now = self._device.monotonic()
-        photos = [photo for photo in self._store.photos_waiting() if self._deferred_until.get(photo.sha256, now) <= now]
-        return [(photo, len(photos) - index) for index, photo in enumerate(photos)]
+        return [photo for photo in self._store.photos_waiting() if self._deferred_until.get(photo.sha256, now) <= now]
 
-    async def _send(self, photo: PhotoState, left: int) -> _Sent | Away:
+    async def _send(self, photo: PhotoState) -> _Sent | Away:
         upload: Upload | None = None
         restarts = 0
         while True:
@@ -93,7 +92,7 @@ class PhotoSender:
                 return _Sent.RECEIVED
             if self._store.last_sequence() > self._entries_before:
                 return _Sent.INTERRUPTED
-            self._show(UploadProgress(photo.sha256, upload.offset, photo.size_bytes, left))
+            self._show(UploadProgress(photo.sha256, upload.offset, photo.size_bytes))
             answer = await self._send_piece(photo, upload)
             if isinstance(answer, Upload) and answer.offset > upload.offset:
                 upload = answer

@@ -14,8 +14,6 @@ class UploadProgress(Struct, frozen=True):
     sha256: str
     sent_bytes: int
     size_bytes: int
-    photos_left: int
-    """This one included."""
 
 
 class SyncStatus(Struct, frozen=True):
