@@ -35,7 +35,7 @@ def prepare(settings: Settings) -> Settings:
         company=COMPANY if settings.company == plain.company else settings.company,
         office_phone=settings.office_phone or OFFICE_PHONE,
     )
-    settings.data.mkdir(parents=True, exist_ok=True)
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     if settings.database_url:
         _fill_where_empty(settings)
     elif not _database(settings).exists():

@@ -12,8 +12,6 @@ WIDTH, HEIGHT = 1280, 960
 TAKEN = (1024, 768)
 """What comes out."""
 
-SCENES = ("bed", "cabinet", "floor", "lamp", "sofa", "table", "wall")
-
 _Colours = tuple[str, str, str]
 _ROOMS: tuple[_Colours, ...] = (
     ("#E7E2D8", "#B99B78", "#D3C8B6"),

@@ -138,3 +138,9 @@ def test_a_second_demo_finds_the_data_of_the_first(tmp_path: Path) -> None:
     assert not (tmp_path / "demo-unfinished").exists()
     assert password in first
     assert first.count("/app/#enrol=") == 6
+
+
+def test_the_samples_customers_are_their_owners_alone(tmp_path: Path) -> None:
+    """Whoever tries the demo may go on with it in earnest, in the same folder."""
+    demo.prepare(Settings(data=tmp_path / "new"))
+    assert (tmp_path / "new").stat().st_mode & 0o077 == 0
