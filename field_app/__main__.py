@@ -25,6 +25,7 @@ def run() -> None:
         host="127.0.0.1",
         port=settings.app_port,
         assets_dir=str(assets) if assets.is_dir() else None,
+        web_renderer=ft.WebRenderer.CANVAS_KIT,  # the one the published app is drawn with
         no_cdn=True,
     )
 

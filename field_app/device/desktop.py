@@ -24,7 +24,7 @@ class FilePersistence:
 
     async def open(self) -> str:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = self._path.with_name(f"{self._path.name}-lock").open("ab")
         except OSError as fault:
             raise StorageMissing("denied") from fault
