@@ -123,12 +123,10 @@ def test_listeners_hear_of_the_feed_after_the_commit_and_only_then(storage: Stor
     assert heard[0][0] == heard[0][1]
 
 
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_a_database_that_was_away_is_used_again_when_it_is_back(postgresql: str, database: str) -> None:
     """PostgreSQL is restarted under a running office: what is asked just then is refused, what follows works."""
     storage = Storage.open(database)
-    if storage.is_embedded:
-        storage.close()
-        pytest.skip("SQLite is never away")
     storage.write_now(lambda writing: writing.feed.take(1))
     storage.read_now(lambda reading: reading.feed.latest())
     administration = sa.create_engine(
