@@ -52,7 +52,7 @@ class RemoteHelp(Struct, frozen=True):
 
 
 class Proposal(Struct, frozen=True):
-    """A move that no longer fitted when it arrived: kept whole until the dispatcher takes or dismisses it."""
+    """A move that no longer fitted when it arrived: kept whole, for the dispatcher to read."""
 
     operation_id: OperationId
     proposed_by: PersonId
