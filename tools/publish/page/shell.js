@@ -4,6 +4,7 @@
 
 const WORDS = /*WORDS*/{};
 const PLACES = /*PLACES*/{};
+const HOUR_MS = 3600000;
 const words = WORDS[/^zh\b/i.test(navigator.language || 'zh') ? 'zh_CN' : 'en'];
 
 // What flet's own scripts read (see flet_web/web/index.html).
@@ -77,7 +78,15 @@ async function keepForOffline() {
 function tellPython() {
   // Python runs in a worker, which cannot see whether the page is visible.
   const channel = new BroadcastChannel('doorstep-hints');
-  const tell = () => { if (document.visibilityState === 'visible') channel.postMessage('maybe online'); };
+  let lookedForUpdateAt = Date.now();
+  const tell = async () => {
+    if (document.visibilityState !== 'visible') return;
+    channel.postMessage('maybe online');
+    if (Date.now() - lookedForUpdateAt < HOUR_MS) return;  // by itself the browser looks only when a page is opened
+    lookedForUpdateAt = Date.now();
+    const registration = await navigator.serviceWorker.getRegistration();
+    if (registration) await registration.update().catch(() => {});
+  };
   document.addEventListener('visibilitychange', tell);
   window.addEventListener('pageshow', tell);
   window.addEventListener('online', tell);
@@ -85,7 +94,7 @@ function tellPython() {
 
 document.addEventListener('DOMContentLoaded', async () => {
   const fault = missing();
-  shell.say(fault || 'opening');
+  shell.say(fault || (navigator.serviceWorker.controller ? 'opening' : 'first'));
   if (fault || await takeOver()) return;
   tellPython();
   // The link of another enrolment, opened in this very tab, changes nothing but the fragment.
