@@ -38,8 +38,10 @@ THUMBNAIL_SIZES = (96, 320, 1280)
 
 _MOST_PIXELS = 130_000_000
 """More are not decoded: a small file can unfold to gigabytes. The largest phone cameras make 108 million."""
-_MOST_PIXELS_WHOLE = 40_000_000
-"""PNG, WebP and progressive JPEG are held whole while they are decoded; other JPEG is decoded at a smaller scale."""
+_MOST_BYTES_DECODED = 160_000_000
+"""What one picture may take while it is decoded; two are at a time."""
+_BAND_PIXELS = 1_000_000
+"""So much at once is laid on white and made small: a whole picture would be held three times over."""
 
 _ROOM_TO_SPARE = 200_000_000
 """Bytes left free for the database, which must never be stopped by a photo."""
@@ -355,15 +357,11 @@ class PhotoFiles:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=".new-")
         try:
             with open(handle, "wb") as file, Image.open(source, formats=("JPEG", "PNG", "WEBP")) as picture:
-                most = _MOST_PIXELS_WHOLE
-                if picture.format == "JPEG" and "progressive" not in picture.info:
-                    most = _MOST_PIXELS
-                if picture.width * picture.height > most:
+                if picture.width * picture.height > _MOST_PIXELS or _decoded_bytes(picture) > _MOST_BYTES_DECODED:
                     return None
-                picture.draft("RGB", (size, size))
-                opaque = _on_white(picture)
-                opaque.thumbnail((size, size), Image.Resampling.LANCZOS)
-                ImageOps.exif_transpose(opaque).save(file, "JPEG", quality=82, progressive=True)
+                small = _reduced_on_white(picture, 2 * size)
+                small.thumbnail((size, size), Image.Resampling.LANCZOS)
+                ImageOps.exif_transpose(small).save(file, "JPEG", quality=82, progressive=True)
             Path(name).replace(target)
         except (
             OSError,
@@ -386,6 +384,32 @@ class PhotoFiles:
             if fault.errno not in _FULL:
                 raise
             raise OutOfRoom from fault
+
+
+def _decoded_bytes(picture: Image.Image) -> int:
+    """About what the picture takes at its largest, of which Pillow lets go only when it is closed."""
+    pixels = picture.width * picture.height
+    if picture.format == "WEBP":  # two frames of the decoder's own, what it hands over, and the picture
+        return pixels * 16
+    if picture.format == "PNG":
+        return pixels * 4
+    if "progressive" in picture.info:  # the coefficients of every channel; other JPEG comes in at a smaller scale
+        return pixels * 2 * len(picture.getbands())
+    return 0
+
+
+def _reduced_on_white(picture: Image.Image, least: int) -> Image.Image:
+    """By a whole factor, its longer side no shorter than `least` where it was longer."""
+    longer = max(picture.size)
+    picture.draft("RGB", (picture.width * least // longer or 1, picture.height * least // longer or 1))
+    factor = max(1, max(picture.size) // least)
+    whole = Image.new("RGB", (-(-picture.width // factor), -(-picture.height // factor)))
+    rows = factor * max(1, _BAND_PIXELS // (factor * picture.width))
+    for top in range(0, picture.height, rows):
+        band = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+        whole.paste(_on_white(band).reduce(factor), (0, top // factor))
+    whole.info = picture.info
+    return whole
 
 
 def _on_white(picture: Image.Image) -> Image.Image:

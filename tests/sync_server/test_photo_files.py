@@ -5,6 +5,8 @@ import hashlib
 import io
 import os
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
@@ -111,6 +113,33 @@ def a_bomb(width: int, height: int) -> bytes:
 
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(100_000))) + chunk(b"IEND", b"")
+
+
+MEASURED = """
+import resource, sys
+from pathlib import Path
+from sync_server.services.photo_files import PhotoFiles
+
+source, target = Path(sys.argv[1]), Path(sys.argv[2])
+files = PhotoFiles(target.parent)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(files._draw(source, target, 320) == target, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+files.close()
+"""
+
+
+def test_the_largest_picture_there_is_room_for_costs_little_more_than_itself(tmp_path: Path) -> None:
+    """40 million pixels, half transparent: decoded they are 160 MB, and are never held a second time."""
+    source, target = tmp_path / "large.png", tmp_path / "small.jpg"
+    Image.new("RGBA", (8000, 5000), (255, 0, 0, 128)).save(source, compress_level=1)
+    words = [sys.executable, "-c", MEASURED, str(source), str(target)]
+    drawn, kilobytes = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+    assert drawn == "True"
+    assert int(kilobytes) < 200_000
+    with Image.open(target) as picture:
+        assert picture.size == (320, 200)
+        red, green, blue = picture.getpixel((160, 199))  # type: ignore[misc]
+        assert (red > 250, 120 < green < 135, 120 < blue < 135) == (True, True, True), "on white, to the last row"
 
 
 @pytest.mark.parametrize(
