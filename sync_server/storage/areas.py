@@ -24,7 +24,7 @@ class Reading:
 
     def row(self, statement: sa.Select[*R], values: Mapping[str, str | int]) -> tuple[*R]:
         """The one row that a statement finds."""
-        return self._connection.execute(statement, dict(values)).one()._tuple()
+        return (*self._connection.execute(statement, dict(values)).one(),)
 
     @cached_property
     def feed(self) -> Feed:

@@ -99,6 +99,15 @@ _HELD = sa.select(*_COLUMNS).where(
     operations.c.device == sa.bindparam("device"),
     operations.c.sequence.in_(sa.bindparam("sequences", expanding=True)),
 )
+_OF_TICKET = sa.union_all(
+    sa.select(*_COLUMNS).where(operations.c.ticket == sa.bindparam("ticket")),
+    sa.select(
+        *(
+            set_aside.c[name] if name != "position" else sa.literal(0, Number).label(name)
+            for name in Entry.__struct_fields__
+        )
+    ).where(set_aside.c.ticket == sa.bindparam("ticket")),
+)
 _KNOWN = sa.select(operations.c.id).where(operations.c.id.in_(sa.bindparam("ids", expanding=True)))
 _APPEND = sa.insert(operations)
 _BEGIN = on_both(journals, lambda inserting: inserting.on_conflict_do_nothing())
@@ -164,22 +173,26 @@ class Journal:
         del values["position"]
         self._connection.execute(_PUT_ASIDE[self._connection.dialect.name], values | {"hash": raw_hash})
 
-    def of_ticket(self, ticket: str) -> list[Entry]:
-        """Oldest first, as the office received them; what was set aside comes last."""
-        placed = self._connection.execute(
-            sa.select(*_COLUMNS).where(operations.c.ticket == ticket).order_by(operations.c.position)
+    def of_ticket(self, ticket: str, *, newest: int = -1, skip: int = 0) -> list[Entry]:
+        """Oldest first, as the office received them; of those before the last `skip`, the `newest`, or all (-1)."""
+        everything = _OF_TICKET.subquery()
+        position = everything.c.position
+        wanted = sa.select(everything).order_by(
+            everything.c.received_at_ms.desc(),
+            position > 0,  # what was set aside came after what has its place
+            position.desc(),
+            everything.c.id,
         )
-        aside = self._connection.execute(
-            sa.select(
-                *(
-                    set_aside.c[name] if name != "position" else sa.literal(0).label(name)
-                    for name in Entry.__struct_fields__
-                )
-            )
-            .where(set_aside.c.ticket == ticket)
-            .order_by(set_aside.c.received_at_ms)
+        if newest >= 0:
+            wanted = wanted.limit(newest).offset(skip)
+        return [Entry(*row) for row in self._connection.execute(wanted, {"ticket": ticket})][::-1]
+
+    def count_of_ticket(self, ticket: str) -> int:
+        placed, aside = (
+            sa.select(sa.func.count()).where(table.c.ticket == ticket).scalar_subquery()
+            for table in (operations, set_aside)
         )
-        return [Entry(*row) for row in (*placed, *aside)]
+        return int(self._connection.execute(sa.select(placed + aside)).scalar_one())
 
     def after(self, position: int, limit: int) -> list[Entry]:
         """Operations of all journals in the order of the feed."""

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from shared_schema.apply import Filing
 from shared_schema.credentials import Price
@@ -405,3 +406,31 @@ def test_the_price_list_is_replaced_whole_and_phones_are_told(storage: Storage) 
     storage.write_now(lambda writing: writing.prices.replace(listed))
     assert storage.read_now(lambda reading: reading.prices.all()) == tuple(listed)
     assert storage.read_now(lambda reading: reading.feed.reference_revision()) == before + 2
+
+
+def test_a_ticket_s_history_is_read_page_by_page_from_the_newest(storage: Storage) -> None:
+    """What was set aside stands where it came."""
+    ticket = receive_request(storage, a_request())
+    head = storage.read_now(lambda reading: reading.journal.of_ticket(ticket)[0])
+    entries = [
+        replace(
+            head,
+            position=1000 + count,
+            id=new_id(),
+            device="phone",
+            sequence=count,
+            received_at_ms=head.received_at_ms + count,
+        )
+        for count in range(1, 5)
+    ]
+    aside = replace(entries[1], position=0, id=new_id())
+    storage.write_now(lambda writing: writing.journal.append(entries))
+    storage.write_now(lambda writing: writing.journal.put_aside(aside, "hash"))
+    whole = [head, entries[0], entries[1], aside, *entries[2:]]
+    assert storage.read_now(lambda reading: reading.journal.of_ticket(ticket)) == whole
+    assert storage.read_now(lambda reading: reading.journal.count_of_ticket(ticket)) == 6
+    pages = [
+        storage.read_now(lambda reading, skip=skip: reading.journal.of_ticket(ticket, newest=4, skip=skip))
+        for skip in (0, 4, 8)
+    ]
+    assert pages == [whole[2:], whole[:2], []]
