@@ -429,8 +429,7 @@ def test_a_ticket_s_history_is_read_page_by_page_from_the_newest(storage: Storag
     whole = [head, entries[0], entries[1], aside, *entries[2:]]
     assert storage.read_now(lambda reading: reading.journal.of_ticket(ticket)) == whole
     assert storage.read_now(lambda reading: reading.journal.count_of_ticket(ticket)) == 6
-    pages = [
-        storage.read_now(lambda reading, skip=skip: reading.journal.of_ticket(ticket, newest=4, skip=skip))
-        for skip in (0, 4, 8)
-    ]
+    pages = storage.read_now(
+        lambda reading: [reading.journal.of_ticket(ticket, newest=4, skip=skip) for skip in (0, 4, 8)]
+    )
     assert pages == [whole[2:], whole[:2], []]
