@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
-from litestar import Litestar, MediaType, Response, get
+from litestar import HttpMethod, Litestar, MediaType, Response, route
 from litestar.datastructures import State
 from litestar.di import Provide
 
@@ -34,7 +34,7 @@ EXPIRY_EVERY = timedelta(hours=1)
 log = logging.getLogger("sync_server")
 
 
-@get("/health", sync_to_thread=False)
+@route("/health", http_method=[HttpMethod.GET, HttpMethod.HEAD], sync_to_thread=False)
 def health() -> Response[bytes]:
     return Response(b'{"status":"ok"}', media_type=MediaType.JSON)
 

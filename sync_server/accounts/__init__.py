@@ -20,7 +20,9 @@ from sync_server.accounts.requests import (
     remote_address,
     require_csrf,
     session_cookie,
+    session_cookie_name,
     session_ended_cookie,
+    session_of,
 )
 from sync_server.storage.people import DeviceIdentity, DeviceRow, LoginTaken, Person
 
@@ -41,5 +43,7 @@ __all__ = [
     "remote_address",
     "require_csrf",
     "session_cookie",
+    "session_cookie_name",
     "session_ended_cookie",
+    "session_of",
 ]

@@ -23,7 +23,7 @@ from sync_server.problems import Problem
 from sync_server.settings import Settings
 from sync_server.storage import Reading, Storage, Writing
 from sync_server.storage.journal import OFFICE
-from sync_server.storage.people import DeviceIdentity, DeviceRow, Person, View
+from sync_server.storage.people import DeviceIdentity, DeviceRow, Person, StoredOffer, StoredSession, View
 
 SESSION_IDLE = timedelta(hours=10)
 """A working day with its lunch break."""
@@ -57,6 +57,8 @@ class SignInRefused(Struct, frozen=True):
 
 
 class EnrolmentOffer(Struct, frozen=True):
+    mark: str
+    """By which `offer_made` knows it again; opens nothing."""
     key: str
     url: str
     """What the QR code holds."""
@@ -193,13 +195,18 @@ class Accounts:
         if stored is None:
             return None
         now_ms = self._now_ms()
-        unused = timedelta(milliseconds=now_ms - stored.used_at_ms)
-        if now_ms >= stored.expires_at_ms or unused >= SESSION_IDLE:
+        if not _lasts(stored, now_ms):
             await self.sign_out(cookie_token)
             return None
-        if unused >= _USED_AFTER:
+        if timedelta(milliseconds=now_ms - stored.used_at_ms) >= _USED_AFTER:
             await self._storage.write(lambda writing: writing.people.session_used(token_sha256, now_ms))
         return Session(cookie_token, stored.csrf, stored.person, moment(stored.expires_at_ms))
+
+    async def is_signed_in(self, cookie_token: str) -> bool:
+        """Whether the session still lasts, which being asked does not make it do."""
+        token_sha256 = _sha256(cookie_token)
+        stored = await self._storage.glance(lambda reading: reading.people.session(token_sha256))
+        return stored is not None and _lasts(stored, self._now_ms())
 
     async def sign_out(self, cookie_token: str) -> None:
         await self._storage.write(lambda writing: writing.people.end_session(_sha256(cookie_token)))
@@ -255,14 +262,14 @@ class Accounts:
         """
         now = self._clock.now()
         key = secrets.token_urlsafe(24)
-        offer = EnrolmentOffer(key, f"{self._settings.address}/app/#enrol={key}", now + OFFER_LASTS)
+        offer = EnrolmentOffer(_sha256(key), key, f"{self._settings.address}/app/#enrol={key}", now + OFFER_LASTS)
 
         def keep(writing: Writing) -> bool:
             person = writing.people.person(person_id)
             if person is None or not person.active:
                 return False
             writing.people.offer_enrolment(
-                _sha256(key),
+                offer.mark,
                 person_id,
                 offered_by=by.id if by else "command-line",
                 at_ms=milliseconds(now),
@@ -271,6 +278,10 @@ class Accounts:
             return True
 
         return offer if await self._storage.write(keep) else None
+
+    async def offer_made(self, mark: str) -> StoredOffer | None:
+        """What has become of an offer; None where its person is no longer at work."""
+        return await self._storage.read(lambda reading: reading.people.offer(mark))
 
     async def enrol(self, request: EnrolRequest) -> EnrolReply | EnrolmentRefused:
         """Turn a key into a device token.
@@ -356,6 +367,11 @@ class Accounts:
 
 def _sha256(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _lasts(stored: StoredSession, now_ms: int) -> bool:
+    unused = timedelta(milliseconds=now_ms - stored.used_at_ms)
+    return now_ms < stored.expires_at_ms and unused < SESSION_IDLE
 
 
 def _login(login: str) -> str:

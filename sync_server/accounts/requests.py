@@ -16,6 +16,7 @@ from sync_server.settings import Settings
 from sync_server.storage.people import DeviceIdentity
 
 SESSION_COOKIE = "doorstep_session"
+"""On plain HTTP, which only localhost should be reached by; over HTTPS see session_cookie_name."""
 CSRF_HEADER = "x-csrf-token"
 CSRF_FIELD = "csrf"
 
@@ -34,15 +35,22 @@ async def device_identity(request: Request[Any, Any, Any], accounts: NamedDepend
     return identity
 
 
-async def office_session(request: Request[Any, Any, Any], accounts: NamedDependency[Accounts]) -> Session:
+async def office_session(
+    request: Request[Any, Any, Any], accounts: NamedDependency[Accounts], settings: NamedDependency[Settings]
+) -> Session:
     """The desk's session. Raises Problem `sign-in-needed` or `form-expired`."""
-    token = request.cookies.get(SESSION_COOKIE, "")
-    session = await accounts.session(token) if 0 < len(token) <= _LONGEST_TOKEN else None
+    session = await session_of(request, accounts, settings)
     if session is None:
         raise Problem("sign-in-needed")
     request.scope.setdefault("state", {}).setdefault("language", session.person.language)
     await require_csrf(request, session)
     return session
+
+
+async def session_of(request: Request[Any, Any, Any], accounts: Accounts, settings: Settings) -> Session | None:
+    """The session whose cookie the request carries, if it lasts."""
+    token = request.cookies.get(session_cookie_name(settings), "")
+    return await accounts.session(token) if 0 < len(token) <= _LONGEST_TOKEN else None
 
 
 async def require_csrf(request: Request[Any, Any, Any], session: Session) -> None:
@@ -54,6 +62,12 @@ async def require_csrf(request: Request[Any, Any, Any], session: Session) -> Non
         sent = (await form_of(request)).get(CSRF_FIELD)
     if not isinstance(sent, str) or not Accounts.csrf_is_right(session, sent):
         raise Problem("form-expired")
+
+
+def session_cookie_name(settings: Settings) -> str:
+    """Over HTTPS one that browsers take only from this very host and only over HTTPS (RFC 6265bis, `__Host-`): no
+    other site of the same domain can put a session of its own in its place."""
+    return f"__Host-{SESSION_COOKIE}" if _is_https(settings) else SESSION_COOKIE
 
 
 def session_cookie(session: Session, settings: Settings) -> Cookie:
@@ -72,11 +86,15 @@ def remote_address(request: Request[Any, Any, Any]) -> str:
 
 def _cookie(value: str, max_age_seconds: int, settings: Settings) -> Cookie:
     return Cookie(
-        key=SESSION_COOKIE,
+        key=session_cookie_name(settings),
         value=value,
         max_age=max_age_seconds,
         path="/",
-        secure=settings.address.startswith("https://"),
+        secure=_is_https(settings),
         httponly=True,
         samesite="lax",
     )
+
+
+def _is_https(settings: Settings) -> bool:
+    return settings.address.startswith("https://")

@@ -10,7 +10,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, NamedTuple
 
-from litestar import Request, Response, get
+from litestar import HttpMethod, Request, Response, route
 from litestar.params import FromPath
 
 from sync_server.problems import Problem
@@ -43,7 +43,12 @@ def _read(file: Traversable) -> Asset:
     return Asset(content, gzip.compress(content, 9, mtime=0), media_type, f"/static/{digest}/{file.name}")
 
 
-@get("/static/{digest:str}/{name:str}", sync_to_thread=False, include_in_schema=False)
+@route(
+    "/static/{digest:str}/{name:str}",
+    http_method=[HttpMethod.GET, HttpMethod.HEAD],
+    sync_to_thread=False,
+    include_in_schema=False,
+)
 def asset(request: Request[Any, Any, Any], digest: FromPath[str], name: FromPath[str]) -> Response[bytes]:
     found = assets().get(name)
     if found is None or found.address != f"/static/{digest}/{name}":

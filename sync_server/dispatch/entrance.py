@@ -2,24 +2,25 @@
 
 from typing import Annotated, Any
 
-from litestar import Request, Response, get, post
+from litestar import Request, Response, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from litestar.response import Redirect
 
 from sync_server.accounts import (
-    SESSION_COOKIE,
     Accounts,
     Session,
     SignInRefused,
     remote_address,
     session_cookie,
+    session_cookie_name,
     session_ended_cookie,
 )
 from sync_server.dispatch.forms import texts
-from sync_server.dispatch.pages import page
+from sync_server.dispatch.pages import looked_at, page
 from sync_server.dispatch.reader import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, VISITOR_COOKIE, Reader
 from sync_server.problems import form_of
+from sync_server.services.live import Live
 from sync_server.settings import Settings
 from sync_server.words import LANGUAGES
 
@@ -33,12 +34,12 @@ def inside(address: str) -> str:
     return address[:2000]
 
 
-@get("/", include_in_schema=False)
+@looked_at("/")
 async def first_page() -> Redirect:
     return Redirect(FIRST_PAGE, status_code=303)
 
 
-@get("/sign-in", include_in_schema=False)
+@looked_at("/sign-in")
 async def sign_in_page(
     visitor: NamedDependency[Reader], next_: Annotated[str, QueryParameter(name="next")] = ""
 ) -> Response[Any]:
@@ -57,7 +58,7 @@ async def sign_in(
     await visitor.require_csrf(request)
     typed = texts(await form_of(request))
     login = typed.get("login", "")[:200]
-    before = request.cookies.get(SESSION_COOKIE) or None
+    before = request.cookies.get(session_cookie_name(settings)) or None
     session = await accounts.sign_in(login, typed.get("password", ""), remote_address(request), replaces=before)
     if isinstance(session, SignInRefused):
         return _refused(visitor, session, login, inside(typed.get("next", "")))
@@ -82,9 +83,13 @@ def _refused(visitor: Reader, refused: SignInRefused, login: str, next_: str) ->
 
 @post("/sign-out", include_in_schema=False, request_max_body_size=64_000)
 async def sign_out(
-    session: NamedDependency[Session], accounts: NamedDependency[Accounts], settings: NamedDependency[Settings]
+    session: NamedDependency[Session],
+    accounts: NamedDependency[Accounts],
+    settings: NamedDependency[Settings],
+    live: NamedDependency[Live],
 ) -> Response[Any]:
     await accounts.sign_out(session.token)
+    live.end(session.token)
     answer = Redirect("/sign-in", status_code=303)
     answer.set_cookie(session_ended_cookie(settings))
     answer.headers["Clear-Site-Data"] = '"cache"'

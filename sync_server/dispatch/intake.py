@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Request, Response, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from litestar.response import Redirect
@@ -17,7 +17,7 @@ from sync_server.clock import Clock
 from sync_server.dispatch.acting import new_id
 from sync_server.dispatch.acts import customer_typed, customer_values, product_typed, product_values
 from sync_server.dispatch.forms import Form, all_texts, files, texts
-from sync_server.dispatch.pages import page
+from sync_server.dispatch.pages import looked_at, page
 from sync_server.dispatch.reader import Reader
 from sync_server.dispatch.ticket_pages import PHOTOS_BYTES, add_photos, photos_typed
 from sync_server.problems import form_of
@@ -53,7 +53,7 @@ async def _intake(
     )
 
 
-@get("/tickets/new", include_in_schema=False)
+@looked_at("/tickets/new")
 async def intake_page(
     reader: NamedDependency[Reader],
     desk: NamedDependency[Desk],
@@ -69,7 +69,7 @@ async def intake_page(
     return await _intake(reader, desk, Form(values, reader.words), [])
 
 
-@get("/tickets/similar", include_in_schema=False)
+@looked_at("/tickets/similar")
 async def similar_tickets(
     reader: NamedDependency[Reader],
     desk: NamedDependency[Desk],

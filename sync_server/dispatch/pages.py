@@ -1,10 +1,11 @@
 """Templates to answers. Every page leaves with the same strict policy: nothing inline, nothing from elsewhere."""
 
-from functools import cache
+import asyncio
+from functools import cache, partial
 from typing import Any
 
 import jinja2
-from litestar import MediaType, Response
+from litestar import HttpMethod, MediaType, Response, route
 
 from shared_schema.evidence import PHOTO_BYTES
 from shared_schema.lifecycle import Severity, Status
@@ -34,6 +35,9 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 """no-store: what a page shows of customers does not stay in the browser after signing out."""
+
+looked_at = partial(route, http_method=[HttpMethod.GET, HttpMethod.HEAD], include_in_schema=False)
+"""Marks the handler of an address that shows something and changes nothing."""
 
 PLACES = (
     ("tickets", "/tickets", "tickets", "t"),
@@ -213,3 +217,8 @@ def page(
         headers=HEADERS | {"Content-Language": words.language, "Vary": "HX-Request, Cookie"},
         cookies=reader.new_cookies,
     )
+
+
+async def long_page(template: str, reader: Reader, **values: Any) -> Response[str]:
+    """As `page`, in a thread: one that grows with what it shows must not keep phones waiting."""
+    return await asyncio.to_thread(page, template, reader, **values)

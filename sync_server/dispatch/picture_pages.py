@@ -5,16 +5,16 @@ from typing import Any
 
 import anyio
 import msgspec
-from litestar import Response, get
+from litestar import Request, Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from shared_schema.identifiers import TicketId
 from sync_server.accounts import Accounts, access_ticket
-from sync_server.dispatch.pages import HEADERS
+from sync_server.dispatch.pages import HEADERS, looked_at
 from sync_server.dispatch.reader import Reader
 from sync_server.dispatch.ticket_view import photo_hashes
-from sync_server.problems import Problem
+from sync_server.problems import Problem, problem_response
 from sync_server.services.desk import Desk
 from sync_server.services.photo_files import PhotoFiles
 
@@ -26,6 +26,11 @@ _PICTURE_HEADERS = {name: value for name, value in HEADERS.items() if name != "C
     "Cache-Control": "private, max-age=3600",
 }
 
+_UNREADABLE = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 120"><rect width="120" height="120" fill="#8a9693"/>'
+    '<path d="M34 42h52v40H34zM34 74l16-16 12 12 8-8 16 16M30 90l60-60" fill="none" stroke="#eef1ef" stroke-width="4"'
+    ' stroke-linejoin="round" stroke-linecap="round"/></svg>'
+)
 _NOBODY = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40"><rect width="40" height="40" fill="#8a9693"/>'
     '<circle cx="20" cy="15.5" r="6.5" fill="#eef1ef"/>'
@@ -33,8 +38,9 @@ _NOBODY = (
 )
 
 
-@get("/photos/{sha256:str}", include_in_schema=False)
+@looked_at("/photos/{sha256:str}")
 async def photo(
+    request: Request[Any, Any, Any],
     sha256: FromPath[str],
     reader: NamedDependency[Reader],
     desk: NamedDependency[Desk],
@@ -45,12 +51,29 @@ async def photo(
     """A photo of a ticket this person may see; `size=small` for a list."""
     if not await _is_on(ticket, sha256, reader, desk):
         raise Problem("photo-unknown")
-    if size == "small" and (drawn := await photo_files.thumbnail(sha256, SMALL)) is not None:
-        return await _sent(drawn, "image/jpeg", f"{sha256[:16]}-small.jpg")
     path, media_type = photo_files.path(sha256), photo_files.media_type(sha256)
     if path is None or media_type is None:
         raise Problem("photo-unknown")
+    if size == "small":
+        drawn = await photo_files.thumbnail(sha256, SMALL)
+        if drawn is None:
+            return _unreadable(request)
+        return await _sent(drawn, "image/jpeg", f"{sha256[:16]}-small.jpg")
     return await _sent(path, media_type, f"{sha256[:16]}.{media_type.partition('/')[2]}")
+
+
+def _unreadable(request: Request[Any, Any, Any]) -> Response[Any]:
+    """The problem; for an <img> drawn, for browsers show the picture that an answer holds, whatever its status."""
+    answer = problem_response(request, Problem("photo-unreadable"))
+    accepted = request.headers.get("accept", "")
+    if "image/" not in accepted or "text/html" in accepted:
+        return answer
+    return Response(
+        _UNREADABLE,
+        status_code=answer.status_code,
+        media_type="image/svg+xml",
+        headers=_PICTURE_HEADERS | answer.headers,
+    )
 
 
 async def _is_on(ticket_id: str, sha256: str, reader: Reader, desk: Desk) -> bool:
@@ -69,7 +92,7 @@ async def _sent(path: Path, media_type: str, name: str) -> Response[Any]:
     return Response(content, media_type=media_type, headers=headers)
 
 
-@get("/people/{person_id:str}/photo", include_in_schema=False)
+@looked_at("/people/{person_id:str}/photo")
 async def face(
     person_id: FromPath[str],
     reader: NamedDependency[Reader],  # noqa: ARG001 - named for what it sees to: only people of the office look

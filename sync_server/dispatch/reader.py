@@ -12,7 +12,7 @@ from litestar import Request
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 
-from sync_server.accounts import SESSION_COOKIE, Accounts, Person, Session
+from sync_server.accounts import Accounts, Person, Session, session_of
 from sync_server.clock import Clock
 from sync_server.dispatch.display import Display
 from sync_server.problems import Problem, address_of, form_of
@@ -101,9 +101,7 @@ async def visitor(
     clock: NamedDependency[Clock],
 ) -> Reader:
     """Whoever it is, signed in or not."""
-    token = request.cookies.get(SESSION_COOKIE, "")
-    session = await accounts.session(token) if 0 < len(token) <= _LONGEST_TOKEN else None
-    return Reader(request, session, settings, clock)
+    return Reader(request, await session_of(request, accounts, settings), settings, clock)
 
 
 async def reader(

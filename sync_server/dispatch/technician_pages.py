@@ -2,13 +2,11 @@
 
 import asyncio
 import io
-import secrets
-from collections import OrderedDict
 from datetime import datetime
 from typing import Any
 
 import segno
-from litestar import Request, Response, get, post
+from litestar import Request, Response, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Redirect
@@ -17,10 +15,10 @@ from msgspec import Struct
 
 from shared_schema.lifecycle import Role
 from sync_server.accounts import Accounts, DeviceRow, Person
-from sync_server.clock import Clock
+from sync_server.clock import Clock, moment
 from sync_server.dispatch.acting import CertificateState, certificate_states
 from sync_server.dispatch.forms import Form, texts
-from sync_server.dispatch.pages import HEADERS, page
+from sync_server.dispatch.pages import HEADERS, long_page, looked_at, page
 from sync_server.dispatch.reader import Reader
 from sync_server.problems import Problem, form_of
 from sync_server.services.desk import Desk, TicketSummary
@@ -37,7 +35,7 @@ class Card(Struct, frozen=True):
     devices: list[DeviceRow]
 
 
-@get("/technicians", include_in_schema=False)
+@looked_at("/technicians")
 async def technicians_page(
     reader: NamedDependency[Reader], accounts: NamedDependency[Accounts], desk: NamedDependency[Desk]
 ) -> Response[Any]:
@@ -54,13 +52,13 @@ async def technicians_page(
         for person, visits in zip(people, days, strict=True)
     ]
     template = "technicians/cards.html" if reader.target == "technicians" else "technicians/page.html"
-    return page(template, reader, here="technicians", technicians=cards)
+    return await long_page(template, reader, here="technicians", technicians=cards)
 
 
-@get("/devices", include_in_schema=False)
+@looked_at("/devices")
 async def devices_page(reader: NamedDependency[Reader], accounts: NamedDependency[Accounts]) -> Response[Any]:
     template = "device_table.html" if reader.target == "devices" else "devices.html"
-    return page(template, reader, here="devices", devices=await accounts.devices())
+    return await long_page(template, reader, here="devices", devices=await accounts.devices())
 
 
 # -- enrolling --------------------------------------------------------------------------------------------------------
@@ -80,20 +78,6 @@ class Offer(Struct, frozen=True):
     device_name: str = ""
 
 
-class Offered(Struct, frozen=True):
-    person: str
-    offered_at: datetime
-    expires_at: datetime
-    enrolled_before: frozenset[tuple[str, datetime]]
-
-
-_offered: OrderedDict[str, Offered] = OrderedDict()
-"""By a mark that is no key: what a page that shows a QR code asks with, to learn that it has been used. Lost at a
-restart, and then the page says that the offer is over; the key itself is kept by accounts, hashed."""
-
-_REMEMBERED = 1000
-
-
 async def _technician(person_id: str, accounts: Accounts) -> Person:
     person = await accounts.person(person_id)
     if person is None or person.role is not Role.TECHNICIAN or not person.active:
@@ -101,7 +85,7 @@ async def _technician(person_id: str, accounts: Accounts) -> Person:
     return person
 
 
-@get("/technicians/{person_id:str}/enrol", include_in_schema=False)
+@looked_at("/technicians/{person_id:str}/enrol")
 async def enrol_page(
     person_id: FromPath[str], reader: NamedDependency[Reader], accounts: NamedDependency[Accounts]
 ) -> Response[Any]:
@@ -118,19 +102,14 @@ async def offer_enrolment(
     clock: NamedDependency[Clock],
 ) -> Response[Any]:
     technician = await _technician(person_id, accounts)
-    before = frozenset((device.id, device.enrolled_at) for device in await accounts.devices(person_id))
     offer = await accounts.offer_enrolment(person_id, reader.person)
     if offer is None:
         raise Problem("not-found")
-    mark, now = secrets.token_urlsafe(12), clock.now()
-    _offered[mark] = Offered(person_id, now, offer.expires_at, before)
-    while len(_offered) > _REMEMBERED:
-        _offered.popitem(last=False)
     shown = Offer(
-        mark=mark,
+        mark=offer.mark,
         state="open",
         expires_at=offer.expires_at,
-        minutes_left=_minutes(offer.expires_at, now),
+        minutes_left=_minutes(offer.expires_at, clock.now()),
         url=offer.url,
         qr=_qr(offer.url),
         needs_https=not settings.address.startswith(("https://", *_LOCAL)),
@@ -138,7 +117,7 @@ async def offer_enrolment(
     return page("technicians/enrol.html", reader, here="technicians", technician=technician, offer=shown)
 
 
-@get("/technicians/{person_id:str}/enrol/{mark:str}", include_in_schema=False)
+@looked_at("/technicians/{person_id:str}/enrol/{mark:str}")
 async def enrolment_state(
     person_id: FromPath[str],
     mark: FromPath[str],
@@ -148,18 +127,18 @@ async def enrolment_state(
 ) -> Response[Any]:
     """Asked by the page with the QR code; 204 while nobody has used it."""
     technician = await _technician(person_id, accounts)
-    offered = _offered.get(mark)
-    if offered is None or offered.person != person_id:
-        gone = Offer(mark=mark, state="expired", expires_at=clock.now())
-        return page("technicians/offer.html", reader, technician=technician, offer=gone)
-    for device in await accounts.devices(person_id):
-        if device.revoked_at is None and (device.id, device.enrolled_at) not in offered.enrolled_before:
-            used = Offer(mark=mark, state="used", expires_at=offered.expires_at, device_name=device.name)
-            return page("technicians/offer.html", reader, technician=technician, offer=used)
-    if clock.now() >= offered.expires_at:
-        over = Offer(mark=mark, state="expired", expires_at=offered.expires_at)
-        return page("technicians/offer.html", reader, technician=technician, offer=over)
-    return Response(None, status_code=204, headers=HEADERS)
+    offered = await accounts.offer_made(mark)
+    if offered is None or offered.person.id != person_id:
+        raise Problem("not-found")
+    expires_at = moment(offered.expires_at_ms)
+    if offered.used_at_ms is not None:
+        names = {device.id: device.name for device in await accounts.devices(person_id)}
+        shown = Offer(mark=mark, state="used", expires_at=expires_at, device_name=names.get(offered.device or "", ""))
+    elif clock.now() >= expires_at:
+        shown = Offer(mark=mark, state="expired", expires_at=expires_at)
+    else:
+        return Response(None, status_code=204, headers=HEADERS)
+    return page("technicians/offer.html", reader, technician=technician, offer=shown)
 
 
 def _minutes(until: datetime, now: datetime) -> int:
@@ -195,7 +174,7 @@ async def _device(device_id: str, accounts: Accounts) -> DeviceRow:
     raise Problem("not-found")
 
 
-@get("/devices/{device_id:str}/revoke", include_in_schema=False)
+@looked_at("/devices/{device_id:str}/revoke")
 async def revoke_page(
     device_id: FromPath[str], reader: NamedDependency[Reader], accounts: NamedDependency[Accounts]
 ) -> Response[Any]:
@@ -222,10 +201,10 @@ async def revoke(
 # -- the price list, and faces ----------------------------------------------------------------------------------------
 
 
-@get("/prices", include_in_schema=False)
+@looked_at("/prices")
 async def prices_page(reader: NamedDependency[Reader], storage: NamedDependency[Storage]) -> Response[Any]:
     prices = await storage.read(lambda reading: reading.prices.all())
-    return page("prices.html", reader, here="prices", prices=prices)
+    return await long_page("prices.html", reader, here="prices", prices=prices)
 
 
 route_handlers = [

@@ -1,13 +1,14 @@
 """The tickets' pages: the live list with the chosen ticket beside it, the ticket itself, and everything done to it."""
 
+import asyncio
 import uuid
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Request, Response, post
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect
 
 from shared_schema.apply import Filing
@@ -21,27 +22,28 @@ from sync_server.clock import Clock
 from sync_server.dispatch.acting import Acting, around, fresh, new_id, refused, with_candidates
 from sync_server.dispatch.acts import Act, act_of, name_for
 from sync_server.dispatch.forms import Form, files, texts
-from sync_server.dispatch.pages import HEADERS, page
+from sync_server.dispatch.pages import HEADERS, long_page, looked_at
 from sync_server.dispatch.reader import Reader
 from sync_server.dispatch.ticket_list import list_values
-from sync_server.dispatch.ticket_view import TicketView, ticket_view
+from sync_server.dispatch.ticket_view import TicketView, mark_of, ticket_view
 from sync_server.dispatch.wanted import wanted_in
 from sync_server.problems import Problem, form_of
-from sync_server.services.desk import Desk, TicketFile
+from sync_server.services.desk import HISTORY_PAGE, Desk, TicketFile
 from sync_server.services.photo_files import NotAPicture, PhotoFiles, Stored, TooLarge
 
 FORM_BYTES = 256_000
 PHOTOS_BYTES = 200 * 2**20
 MOST_PHOTOS = 20
+_LAST_PAGE = 10**9
 
 
-async def _file_of(ticket_id: str, reader: Reader, desk: Desk) -> TicketFile:
+async def _file_of(ticket_id: str, reader: Reader, desk: Desk, *, history_page: int = 1) -> TicketFile:
     """The ticket as this person may see it. Raises Problem `ticket-unknown`."""
     try:
         msgspec.convert(ticket_id, TicketId)
     except msgspec.ValidationError:
         raise Problem("ticket-unknown") from None
-    file = await desk.ticket(ticket_id)
+    file = await desk.ticket(ticket_id, history_page=history_page)
     seen = access_ticket(reader.person, file.ticket) if file else None
     if file is None or seen is None:
         raise Problem("ticket-unknown")
@@ -52,21 +54,21 @@ async def _shown(file: TicketFile, reader: Reader, accounts: Accounts, where: st
     """What the ticket's templates need. That this person is now shown the customer's data is noted."""
     await accounts.note_views(reader.person, [file.ticket.id], where)
     return {
-        "file": _view(file, reader),
+        "file": await _view(file, reader),
         "acting": None,
         "close_address": "/tickets",
         "name_of": lambda person_id: file.names.get(person_id, person_id),
     }
 
 
-def _view(file: TicketFile, reader: Reader) -> TicketView:
-    return ticket_view(file, reader.words, reader.display)
+async def _view(file: TicketFile, reader: Reader) -> TicketView:
+    return await asyncio.to_thread(ticket_view, file, reader.words, reader.display)
 
 
 # -- looking ----------------------------------------------------------------------------------------------------------
 
 
-@get("/tickets", include_in_schema=False)
+@looked_at("/tickets")
 async def ticket_list(
     request: Request[Any, Any, Any],
     reader: NamedDependency[Reader],
@@ -76,7 +78,7 @@ async def ticket_list(
     wanted = wanted_in(request.query_params)
     values = list_values(await desk.tickets(wanted.filter()), wanted, reader)
     if reader.target == "list":
-        answer = page("ticket_list.html", reader, **values)
+        answer = await long_page("ticket_list.html", reader, **values)
         if request.headers.get("hx-trigger") != "list":  # not when it only brings itself up to date
             answer.headers["HX-Push-Url"] = wanted.address()
         return answer
@@ -86,7 +88,7 @@ async def ticket_list(
         values |= await _shown(file, reader, accounts, "panel")
         values["close_address"] = wanted.address(chosen="")
     technicians = await accounts.people(Role.TECHNICIAN)
-    return page(
+    return await long_page(
         "tickets.html",
         reader,
         here="tickets",
@@ -97,7 +99,7 @@ async def ticket_list(
     )
 
 
-@get("/tickets/{ticket_id:str}", include_in_schema=False)
+@looked_at("/tickets/{ticket_id:str}")
 async def ticket_page(
     ticket_id: FromPath[str],
     reader: NamedDependency[Reader],
@@ -111,10 +113,10 @@ async def ticket_page(
     wanted = act_of(act)
     if wanted is not None and wanted.possible(file.ticket):
         values["acting"] = await _prepared(fresh(wanted, file.ticket, reader, clock), file, reader, accounts, desk)
-    return page("ticket_page.html", reader, here="tickets", **values)
+    return await long_page("ticket_page.html", reader, here="tickets", **values)
 
 
-@get("/tickets/{ticket_id:str}/panel", include_in_schema=False)
+@looked_at("/tickets/{ticket_id:str}/panel")
 async def ticket_panel(
     ticket_id: FromPath[str],
     reader: NamedDependency[Reader],
@@ -122,10 +124,10 @@ async def ticket_panel(
     accounts: NamedDependency[Accounts],
 ) -> Response[Any]:
     file = await _file_of(ticket_id, reader, desk)
-    return page("panel.html", reader, **await _shown(file, reader, accounts, "panel"))
+    return await long_page("panel.html", reader, **await _shown(file, reader, accounts, "panel"))
 
 
-@get("/tickets/{ticket_id:str}/file", include_in_schema=False)
+@looked_at("/tickets/{ticket_id:str}/file")
 async def ticket_again(
     ticket_id: FromPath[str],
     reader: NamedDependency[Reader],
@@ -135,9 +137,37 @@ async def ticket_again(
 ) -> Response[Any]:
     """The open ticket anew; 204 where it is as it was seen."""
     file = await _file_of(ticket_id, reader, desk)
-    if _view(file, reader).mark == seen:
+    if mark_of(file) == seen:
         return Response(None, status_code=204, headers=HEADERS)
-    return page("ticket/file.html", reader, **await _shown(file, reader, accounts, "live"))
+    return await long_page("ticket/file.html", reader, **await _shown(file, reader, accounts, "live"))
+
+
+@looked_at("/tickets/{ticket_id:str}/history")
+async def ticket_history(
+    ticket_id: FromPath[str],
+    reader: NamedDependency[Reader],
+    desk: NamedDependency[Desk],
+    accounts: NamedDependency[Accounts],
+    page_number: Annotated[str, QueryParameter(name="page")] = "",
+) -> Response[Any]:
+    """Every entry, HISTORY_PAGE at a time."""
+    wanted = min(max(_number(page_number, 1), 1), _LAST_PAGE)
+    file = await _file_of(ticket_id, reader, desk, history_page=wanted)
+    pages = max(1, -(-file.history_length // HISTORY_PAGE))
+    if wanted > pages:
+        raise Problem("not-found")
+    values = await _shown(file, reader, accounts, "history")
+    address = f"/tickets/{file.ticket.id}/history?page="
+    return await long_page(
+        "history.html",
+        reader,
+        here="tickets",
+        pages=pages,
+        page_shown=wanted,
+        previous_page=f"{address}{wanted - 1}" if wanted > 1 else "",
+        next_page=f"{address}{wanted + 1}" if wanted < pages else "",
+        **values,
+    )
 
 
 # -- doing ------------------------------------------------------------------------------------------------------------
@@ -156,7 +186,7 @@ def _wanted_act(kind: str) -> Act:
     return act
 
 
-@get("/tickets/{ticket_id:str}/act/{kind:str}", include_in_schema=False)
+@looked_at("/tickets/{ticket_id:str}/act/{kind:str}")
 async def act_form(
     ticket_id: FromPath[str],
     kind: FromPath[str],
@@ -170,10 +200,10 @@ async def act_form(
         return Redirect(f"/tickets/{ticket_id}?act={act.kind}", status_code=303)
     file = await _file_of(ticket_id, reader, desk)
     acting = await _prepared(fresh(act, file.ticket, reader, clock), file, reader, accounts, desk)
-    return page(f"ticket/acts/{act.template}", reader, acting=acting, file=_view(file, reader))
+    return await long_page(f"ticket/acts/{act.template}", reader, acting=acting, file=await _view(file, reader))
 
 
-@get("/tickets/{ticket_id:str}/technicians", include_in_schema=False)
+@looked_at("/tickets/{ticket_id:str}/technicians")
 async def technicians_of_day(
     request: Request[Any, Any, Any],
     ticket_id: FromPath[str],
@@ -186,7 +216,7 @@ async def technicians_of_day(
     form = Form({name: str(value) for name, value in request.query_params.items()}, reader.words)
     acting = around(_wanted_act("assign_ticket"), file.ticket, form, reader)
     acting = await with_candidates(acting, file.ticket, reader, accounts, desk)
-    return page("ticket/technicians.html", reader, acting=acting)
+    return await long_page("ticket/technicians.html", reader, acting=acting)
 
 
 @post("/tickets/{ticket_id:str}/act/{kind:str}", include_in_schema=False, request_max_body_size=PHOTOS_BYTES)
@@ -231,13 +261,13 @@ async def act(
     values = await _shown(after, reader, accounts, "act")
     values["acting"] = await _prepared(acting, after, reader, accounts, desk)
     template = "ticket/file.html" if reader.target else "ticket_page.html"
-    return page(template, reader, here="tickets", status_code=409 if refusal else 422, **values)
+    return await long_page(template, reader, here="tickets", status_code=409 if refusal else 422, **values)
 
 
 async def _done(file: TicketFile, reader: Reader, accounts: Accounts, act: Act) -> Response[Any]:
     if not reader.target:
         return Redirect(f"/tickets/{file.ticket.id}", status_code=303)
-    answer = page("ticket/file.html", reader, **await _shown(file, reader, accounts, "act"))
+    answer = await long_page("ticket/file.html", reader, **await _shown(file, reader, accounts, "act"))
     told = reader.words(f"act.{name_for(act, file.ticket)}.done", number=file.ticket.number)
     answer.headers["HX-Trigger"] = ascii_json({"told": told})
     return answer
@@ -294,4 +324,13 @@ async def add_photos(
     ]
 
 
-route_handlers = [ticket_list, ticket_page, ticket_panel, ticket_again, act_form, technicians_of_day, act]
+route_handlers = [
+    ticket_list,
+    ticket_page,
+    ticket_panel,
+    ticket_again,
+    ticket_history,
+    act_form,
+    technicians_of_day,
+    act,
+]

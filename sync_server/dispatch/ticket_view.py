@@ -96,7 +96,8 @@ class TicketView(Struct, frozen=True):
     late: list[LateItem]
     refused: list[HistoryLine]
     history: list[HistoryLine]
-    """Newest first."""
+    """The newest, newest first."""
+    history_length: int
     photos: list[tuple[str, list[Photo]]]
     present: set[str]
     photos_missing: bool
@@ -113,12 +114,13 @@ def ticket_view(file: TicketFile, words: Words, display: Display) -> TicketView:
     wanted = {photo.sha256 for photo in ticket.photos}
     return TicketView(
         ticket=ticket,
-        mark=_mark(file),
+        mark=mark_of(file),
         way=_way(ticket),
         offers=offers(ticket),
         late=_late(ticket),
         refused=[line for line in history if line.filing == Filing.REFUSED.value and line.device],
         history=history[::-1],
+        history_length=file.history_length,
         photos=photos,
         present=file.photos,
         photos_missing=bool(wanted - file.photos),
@@ -136,9 +138,9 @@ def photo_hashes(ticket: Ticket) -> set[str]:
     return {photo.sha256 for photo in ticket.photos}.union(objected)
 
 
-def _mark(file: TicketFile) -> str:
+def mark_of(file: TicketFile) -> str:
     links = ",".join(f"{link.id}:{link.version}" for link in file.links)
-    seen = f"{file.ticket.version}|{len(file.history)}|{sorted(file.photos)}|{links}"
+    seen = f"{file.ticket.version}|{file.history_length}|{sorted(file.photos)}|{links}"
     return hashlib.sha256(seen.encode()).hexdigest()[:16]
 
 

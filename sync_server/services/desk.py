@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from shared_schema.operations import Operation
 
 __all__ = [
+    "HISTORY_PAGE",
     "Desk",
     "HistoryEntry",
     "TicketFile",
@@ -98,12 +99,18 @@ class HistoryEntry(Struct, frozen=True, kw_only=True):
     """In the feed; 0 where it was set aside."""
 
 
+HISTORY_PAGE = 100
+"""Entries. Whoever has a phone can make any number of them, by operations that are refused."""
+
+
 class TicketFile(Struct, frozen=True):
-    """Everything known about one ticket."""
+    """Everything known about one ticket, of its history one page."""
 
     ticket: Ticket
     history: list[HistoryEntry]
-    """Oldest first, in the order the office received it."""
+    """One page of it, oldest first, in the order the office received it."""
+    history_length: int
+    """Of all pages."""
     links: list[TicketSummary]
     """The ticket it came from and those that came from it."""
     photos: set[str]
@@ -179,8 +186,9 @@ class Desk:
     async def tickets(self, wanted: TicketFilter) -> TicketPage:
         return await self._storage.read(lambda reading: _page(reading, wanted))
 
-    async def ticket(self, ticket_id: str) -> TicketFile | None:
-        return await self._storage.read(lambda reading: _file(reading, self._photo_files, ticket_id))
+    async def ticket(self, ticket_id: str, *, history_page: int = 1) -> TicketFile | None:
+        """Page 1 of the history is the newest; behind its last page there is nothing."""
+        return await self._storage.read(lambda reading: _file(reading, self._photo_files, ticket_id, history_page))
 
     async def ticket_numbered(self, number: str) -> Ticket | None:
         return await self._storage.read(lambda reading: reading.tickets.by_number(number))
@@ -247,11 +255,12 @@ def _summaries(reading: Reading, tickets: list[Ticket]) -> list[TicketSummary]:
     ]
 
 
-def _file(reading: Reading, photo_files: PhotoFiles, ticket_id: str) -> TicketFile | None:
+def _file(reading: Reading, photo_files: PhotoFiles, ticket_id: str, history_page: int) -> TicketFile | None:
     ticket = reading.tickets.by_id([ticket_id]).get(ticket_id)
     if ticket is None:
         return None
-    entries = [(entry, wire.decode_envelope(entry.raw)) for entry in reading.journal.of_ticket(ticket_id)]
+    found = reading.journal.of_ticket(ticket_id, newest=HISTORY_PAGE, skip=(history_page - 1) * HISTORY_PAGE)
+    entries = [(entry, wire.decode_envelope(entry.raw)) for entry in found]
     envelopes = [envelope for _, envelope in entries if isinstance(envelope, Envelope)]
     names = reading.people.named(_people_on(ticket) | {envelope.actor.person for envelope in envelopes})
     devices = {device.id: device.name for device in reading.people.devices()}
@@ -262,7 +271,14 @@ def _file(reading: Reading, photo_files: PhotoFiles, ticket_id: str) -> TicketFi
     from_here = reading.tickets.linked_to(ticket_id)
     origin = reading.tickets.by_id([ticket.linked_ticket]) if ticket.linked_ticket else {}
     present = photo_files.present(_photos_of(ticket))
-    return TicketFile(ticket, history, _summaries(reading, [*origin.values(), *from_here]), present, names)
+    return TicketFile(
+        ticket=ticket,
+        history=history,
+        history_length=reading.journal.count_of_ticket(ticket_id),
+        links=_summaries(reading, [*origin.values(), *from_here]),
+        photos=present,
+        names=names,
+    )
 
 
 def _photos_of(ticket: Ticket) -> set[str]:

@@ -6,7 +6,7 @@ servers on PostgreSQL) is found by looking at the feed once a second, and only w
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Literal
 
 from msgspec import Struct
@@ -14,6 +14,9 @@ from msgspec import Struct
 LOOK_SECONDS = 1.0
 HEARTBEAT_SECONDS = 15.0
 """Proxies close a connection that says nothing for a minute; a dead one is noticed by the failing write."""
+
+STREAMS_OF_ONE = 20
+"""Open at once under one sign-in: more tabs than anybody looks at, and far fewer than would burden the office."""
 
 Topic = Literal["feed", "devices", "photos"]
 
@@ -30,7 +33,7 @@ class Live:
         self._read_position = read_position
         self._look_seconds = look_seconds
         self._position = 0
-        self._watchers: set[_Watcher] = set()
+        self._watchers: dict[_Watcher, None] = {}  # in the order they came
         self._looking: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
@@ -72,21 +75,32 @@ class Live:
         """A photo's bytes have arrived, perhaps long after the operation that speaks of it. From any thread."""
         self._tell("photos", 0)
 
+    def end(self, owner: str) -> None:
+        """End the watches of one sign-in; on the event loop."""
+        for watcher in self._of(owner):
+            watcher.end()
+
     async def watch(
-        self, last_event_id: str | None = None, *, heartbeat_seconds: float = HEARTBEAT_SECONDS
+        self, last_event_id: str | None = None, *, owner: str = "", heartbeat_seconds: float = HEARTBEAT_SECONDS
     ) -> AsyncGenerator[LiveEvent, None]:
         """Events until the server closes. The first tells where the feed is, at once where `last_event_id` (the feed
-        position a reconnecting page saw last) is older or was not given. Several commits may arrive as one event."""
+        position a reconnecting page saw last) is older or was not given. Several commits may arrive as one event.
+
+        Of one `owner` the oldest watch ends where there are more than STREAMS_OF_ONE.
+        """
         if self._loop is None:
             self.open()
-        watcher = _Watcher(_position_in(last_event_id))
-        self._watchers.add(watcher)
+        watcher = _Watcher(_position_in(last_event_id), owner)
+        others = self._of(owner) if owner else []
+        if len(others) >= STREAMS_OF_ONE:
+            others[0].end()
+        self._watchers[watcher] = None
         try:
             self._position = max(self._position, await self._read_position())
             if watcher.told_through > self._position:  # of another database, before a restored backup
                 watcher.told_through = -1
             self._look_from_now_on()
-            while not self._is_closed:
+            while not self._is_closed and not watcher.is_over:
                 watcher.wake.clear()
                 if watcher.told_through < self._position:
                     watcher.told_through = self._position
@@ -99,12 +113,15 @@ class Live:
                     except TimeoutError:
                         yield LiveEvent("heartbeat", self._position)
         finally:
-            self._watchers.discard(watcher)
+            self._watchers.pop(watcher, None)
 
-    async def stream(self, last_event_id: str | None = None) -> AsyncIterator[bytes]:
+    def _of(self, owner: str) -> "list[_Watcher]":
+        return [watcher for watcher in self._watchers if watcher.owner == owner and not watcher.is_over]
+
+    async def stream(self, last_event_id: str | None = None, *, owner: str = "") -> AsyncGenerator[bytes, None]:
         """`watch` as text/event-stream: `event: feed`, `id: 214`, `data: 214`; heartbeats are comments."""
         yield b"retry: 2000\n\n"
-        async for event in self.watch(last_event_id):
+        async for event in self.watch(last_event_id, owner=owner):
             if event.topic == "heartbeat":
                 yield b":\n\n"
             else:
@@ -141,10 +158,16 @@ class Live:
 
 
 class _Watcher:
-    def __init__(self, told_through: int) -> None:
+    def __init__(self, told_through: int, owner: str) -> None:
         self.told_through = told_through
+        self.owner = owner
+        self.is_over = False
         self.changed: set[Topic] = set()
         self.wake = asyncio.Event()
+
+    def end(self) -> None:
+        self.is_over = True
+        self.wake.set()
 
 
 def _position_in(last_event_id: str | None) -> int:

@@ -356,7 +356,8 @@ class People:
         """Of an active person. Whether it ran out or was used is the caller's to say."""
         offers = enrolment_offers.c
         wanted = sa.select(people, offers.expires_at_ms, offers.used_at_ms, offers.device)
-        wanted = wanted.join_from(enrolment_offers, people).where(offers.key_sha256 == key_sha256, people.c.active)
+        named = offers.key_sha256 == clean(key_sha256)
+        wanted = wanted.join_from(enrolment_offers, people).where(named, people.c.active)
         row = self._connection.execute(wanted).mappings().first()
         if row is None:
             return None

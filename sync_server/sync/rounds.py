@@ -29,8 +29,12 @@ def route_handlers(accounts: Accounts, rounds: Rounds, settings: Settings) -> li
     @asgi("/sync/v1/round", copy_scope=False)
     async def round_(scope: Scope, receive: Receive, send: Send) -> None:
         request: Request[Any, Any, Any] = Request(scope, receive, send)
+        if request.method == "OPTIONS":
+            await send({"type": "http.response.start", "status": 204, "headers": [(b"allow", b"OPTIONS, POST")]})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
         if request.method != "POST":
-            raise Problem("method-not-allowed", headers={"Allow": "POST"})
+            raise Problem("method-not-allowed", headers={"Allow": "OPTIONS, POST"})
         identity = await device_identity(request, accounts)
         asked = _read(await limited_body(request, settings.round_bytes))
         if asked.device != identity.device:

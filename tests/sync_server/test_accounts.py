@@ -253,12 +253,13 @@ async def _change(session: NamedDependency[Session]) -> str:
 
 
 @pytest.fixture
-def desk(accounts: Accounts) -> Iterator[TestClient[Litestar]]:
-    async def given() -> Accounts:
-        return accounts
-
+def desk(accounts: Accounts, settings: Settings) -> Iterator[TestClient[Litestar]]:
+    given = {
+        "accounts": Provide(lambda: accounts, sync_to_thread=False),
+        "settings": Provide(lambda: settings, sync_to_thread=False),
+    }
     pages = Router("/", route_handlers=[_page, _change], dependencies={"session": Provide(office_session)})
-    app = Litestar([pages], dependencies={"accounts": Provide(given)}, exception_handlers=exception_handlers)
+    app = Litestar([pages], dependencies=given, exception_handlers=exception_handlers)
     with TestClient(app) as client:
         yield client
 

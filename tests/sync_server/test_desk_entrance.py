@@ -2,11 +2,18 @@
 
 import re
 
+import pytest
+from litestar.testing import TestClient
+from msgspec.structs import replace
+
 from sync_server.accounts import SESSION_COOKIE
 from sync_server.accounts.attempts import PER_LOGIN_AND_ADDRESS
+from sync_server.app import create_app
+from sync_server.settings import Settings
+from sync_server.storage import Storage
 from sync_server.words import LANGUAGES, words_in
 from tests.sync_server.desk_browser import PASSWORD, Browser, give_password, signed_in
-from tests.sync_server.office import LIN, Office
+from tests.sync_server.office import LIN, Office, StandingClock
 
 
 def sign_in(browser: Browser, password: str, login: str = "lin") -> object:
@@ -61,6 +68,46 @@ def test_the_session_is_a_new_one_after_signing_in(office: Office) -> None:
     assert browser.cookies[SESSION_COOKIE] != "planted-by-somebody-else"
     assert "httponly" in cookie.lower()
     assert "samesite=lax" in cookie.lower()
+
+
+def test_over_https_no_other_site_of_the_domain_can_plant_a_session(
+    settings: Settings, storage: Storage, clock: StandingClock
+) -> None:
+    """`__Host-` (RFC 6265bis): the browser takes it from this very host only, and for the whole of it."""
+    https = replace(settings, public_url="https://office.example")
+    with TestClient(create_app(https, storage, clock)) as client:
+        office = Office(storage, clock, client)
+        give_password(office)
+        browser = Browser(office)
+        form = browser.get("/sign-in").page.form("/sign-in")
+        answer = browser.send("/sign-in", form, login="lin", password=PASSWORD)
+        name = f"__Host-{SESSION_COOKIE}"
+        cookie = next(line for line in answer.headers.get_list("set-cookie") if line.startswith(name)).lower()
+        assert "secure" in cookie
+        assert "path=/;" in f"{cookie};"
+        assert "domain" not in cookie
+        assert browser.get("/tickets").status == 200
+        token = browser.cookies.pop(name)
+        browser.cookies[SESSION_COOKIE] = token
+        assert browser.get("/tickets").status == 303, "under the plain name anybody could have put it"
+        del browser.cookies[SESSION_COOKIE]
+        browser.cookies[name] = token
+        browser.post("/sign-out", {"csrf": browser.get("/tickets").page.form("/sign-out").fields["csrf"]})
+        assert name not in browser.cookies
+
+
+@pytest.mark.parametrize("address", ["/health", "/", "/sign-in", "/tickets", "/technicians", "/devices", "/prices"])
+def test_head_is_answered_where_get_is(office: Office, address: str) -> None:
+    browser = signed_in(office)
+    got, asked = browser.get(address), browser.request("HEAD", address)
+    assert asked.status == got.status
+    assert asked.text == ""
+    assert asked.headers.get("content-type") == got.headers.get("content-type")
+
+
+def test_a_phone_is_told_what_can_be_done_with_a_round(office: Office) -> None:
+    answer = office.client.options("/sync/v1/round")
+    assert (answer.status_code, answer.headers["Allow"]) == (204, "OPTIONS, POST")
 
 
 def test_a_sign_in_form_from_elsewhere_is_refused(office: Office) -> None:

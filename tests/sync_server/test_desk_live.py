@@ -3,6 +3,7 @@
 The server is a real one on a socket; the browser is Chromium. Whatever the page's policy blocks fails the test.
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ from litestar.testing import TestClient
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
 
+from shared_schema.evidence import PhotoSlot
 from shared_schema.lifecycle import Severity
-from shared_schema.operations import AddNote, CancelTicket, ConfirmTicket
+from shared_schema.operations import AddNote, AddPhoto, CancelTicket, ConfirmTicket
 from sync_server.accounts import SESSION_COOKIE
 from sync_server.app import create_app
 from sync_server.settings import Settings
@@ -329,6 +331,22 @@ def test_all_text_can_be_read_in_both_themes(live: Live, theme: Literal["light",
         page.goto(live.address + path)
         page.wait_for_selector("body[data-live=open]")
         assert page.evaluate(UNREADABLE) == [], path
+
+
+def test_a_picture_stands_where_a_photo_cannot_be_drawn(live: Live, settings: Settings) -> None:
+    """The answer is a problem, and yet not a broken image."""
+    ticket, damaged = live.office.received(), b"\xff\xd8\xff" + bytes(5000)
+    sha256 = hashlib.sha256(damaged).hexdigest()
+    place = settings.data / "photos" / sha256[:2] / sha256
+    place.parent.mkdir()
+    place.write_bytes(damaged)
+    live.office.decide(ticket, AddPhoto(sha256, len(damaged), "image/jpeg", PhotoSlot.REPORTED))
+    page = live.open(f"/tickets/{ticket}")
+    page.locator(".photos img").scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelector('.photos img').naturalWidth > 0")
+    (complaint,) = live.complaints
+    assert "422" in complaint
+    live.complaints.clear()
 
 
 def test_pages_work_without_scripts(live: Live) -> None:

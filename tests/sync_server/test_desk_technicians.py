@@ -3,12 +3,15 @@
 import re
 from datetime import date, timedelta
 
+from litestar.testing import TestClient
 from msgspec.structs import replace
 
 from shared_schema.credentials import Certificate, Price
 from shared_schema.operations import AcceptTicket
 from shared_schema.sync_protocol import EnrolRequest
 from shared_schema.wire import encode
+from sync_server.app import create_app
+from sync_server.settings import Settings
 from sync_server.words import words_in
 from tests.sync_server.desk_browser import HTMX, Browser, signed_in
 from tests.sync_server.office import CHEN, Office
@@ -34,7 +37,8 @@ def test_a_card_shows_the_day_the_skills_and_the_certificates(office: Office) ->
     assert "前师傅" not in text
 
 
-def test_a_qr_code_enrols_one_phone_and_the_page_shows_it_by_itself(office: Office) -> None:
+def test_a_qr_code_enrols_one_phone_and_the_page_shows_it_by_itself(office: Office, settings: Settings) -> None:
+    """Also where another process took the phone in, or this one was started anew meanwhile."""
     browser = signed_in(office)
     page = browser.get("/technicians/t-chen/enrol").page
     offered = browser.send("/technicians/t-chen/enrol", page.form("/technicians/t-chen/enrol"))
@@ -46,8 +50,10 @@ def test_a_qr_code_enrols_one_phone_and_the_page_shows_it_by_itself(office: Offi
     assert found
     assert found.group(1) not in asking
     request = EnrolRequest(1, found.group(1), "phone-new", "小陈的新手机", "browser")
-    reply = office.client.post("/sync/v1/enrol", content=encode(request))
+    with TestClient(create_app(settings, office.storage, office.clock)) as another_process:
+        reply = another_process.post("/sync/v1/enrol", content=encode(request))
     assert reply.status_code == 200
+    assert browser.get(asking.replace("t-chen", "t-wang"), **HTMX).status == 404
     used = browser.get(asking, **HTMX)
     assert SAY("enrol.used", name="陈师傅") in used.page.text
     assert "小陈的新手机" in used.page.text

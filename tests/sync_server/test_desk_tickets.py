@@ -20,6 +20,7 @@ from shared_schema.operations import (
     SignOffVisit,
     StartTravel,
 )
+from sync_server.services.desk import HISTORY_PAGE
 from sync_server.words import words_in
 from tests.builders.tickets import a_picture
 from tests.sync_server.desk_browser import HTMX, Browser, signed_in
@@ -211,6 +212,39 @@ def test_a_refused_operation_is_shown_with_its_reason(office: Office) -> None:
     assert SAY("rejection.move_not_allowed", status=SAY("status.assigned"), move=SAY("operation.finish_work")) in text
 
 
+def test_a_history_without_end_is_shown_page_by_page(office: Office) -> None:
+    """Whoever holds a phone can have any number of operations refused; the ticket's page stays a page."""
+    browser, phone = signed_in(office), office.phone()
+    ticket = office.assigned()
+    made = 3  # created, confirmed, assigned
+    for count in range(2 * HISTORY_PAGE):
+        phone.write(ticket, FinishWork(f"发现 {count}", "却已完成"))
+    phone.sync()
+    shown = browser.get(f"/tickets/{ticket}").page
+    assert shown.markup.count('class="filed-') == HISTORY_PAGE
+    assert f"发现 {2 * HISTORY_PAGE - 1}" in shown.text
+    assert "发现 0 " not in shown.text
+    (everything,) = shown.links_to(f"/tickets/{ticket}/history")
+    assert SAY.count("history.all", 2 * HISTORY_PAGE + made) in shown.text
+    entries, address = [], everything
+    while address:
+        page = browser.get(address).page
+        entries.append(page.markup.count('class="filed-'))
+        address = next((link["href"] for link in page.links if link.get("rel") == "next"), "")
+    assert entries == [HISTORY_PAGE, HISTORY_PAGE, made]
+    assert SAY("operation.create_ticket") in page.text
+    assert browser.get(f"{everything}?page=4").status == 404
+    assert browser.get(f"{everything}?page=-1").status == browser.get(f"{everything}?page=x").status == 200
+    assert browser.get(f"{everything}?page={'9' * 400}").status in {200, 404}
+    views = office.storage.read_now(lambda reading: reading.people.views_of(ticket))
+    assert views[0].page == "history"
+
+
+def test_a_short_history_has_no_other_pages(office: Office) -> None:
+    page = signed_in(office).get(f"/tickets/{office.assigned()}").page
+    assert page.links_to("/tickets/") == [link for link in page.links_to("/tickets/") if "history" not in link]
+
+
 def test_what_was_done_offline_shows_when_it_happened_and_when_it_came(office: Office) -> None:
     browser, phone = signed_in(office), office.phone()
     ticket = office.assigned()
@@ -248,6 +282,22 @@ def test_a_photo_can_be_looked_at_small_and_whole(office: Office) -> None:
     small = browser.get(f"{whole}&size=small")
     assert small.headers["content-type"] == "image/jpeg"
     assert small.status == 200
+
+
+def test_a_photo_that_cannot_be_drawn_is_a_problem_and_not_sent_whole(office: Office) -> None:
+    """A script is told by a code; on the page a picture of it stands in its place."""
+    browser, ticket = signed_in(office), office.received()
+    form = browser.get(f"/tickets/{ticket}?act=add_photo").page.form(f"/tickets/{ticket}/act/add_photo")
+    damaged = a_picture()[:200]
+    browser.request("POST", form.action, data=form.fields, files={"photos": ("door.jpg", damaged, "image/jpeg")})
+    (whole,) = browser.get(f"/tickets/{ticket}").page.links_to("/photos/")
+    assert browser.get(whole).response.content == damaged
+    small = browser.get(f"{whole}&size=small", Accept="*/*")
+    assert (small.status, small.response.json()["code"]) == (422, "photo-unreadable")
+    drawn = browser.get(f"{whole}&size=small", Accept="image/avif,image/webp,*/*;q=0.8")
+    assert (drawn.status, drawn.headers["content-type"]) == (422, "image/svg+xml")
+    assert drawn.headers["Doorstep-Problem"] == "photo-unreadable"
+    assert browser.get(f"/photos/{'ab' * 32}?ticket={ticket}&size=small").headers["Doorstep-Problem"] == "photo-unknown"
 
 
 def test_a_photo_is_shown_only_with_a_ticket_it_is_on(office: Office) -> None:
