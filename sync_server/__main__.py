@@ -24,6 +24,9 @@ from sync_server.storage import Storage, StorageUnavailable
 GRACEFUL_SECONDS = 5
 """How long open answers may take when the server is told to stop; event streams are cut then."""
 
+STILL_SENDING_SECONDS = 1
+"""How long, then, a request may take to arrive; a phone sends it again."""
+
 HEAD_BYTES = 128 * 1024
 """The most that a request's line and headers may have, give or take what arrives in one piece."""
 
@@ -138,7 +141,9 @@ def serve(settings: Settings, greeting: Callable[[Settings], str] | None = None)
 
 
 class _Connection(HttpToolsProtocol):
-    """Hangs up on a request whose line and headers do not end: uvicorn would keep them all, whoever sends them."""
+    """Hangs up where uvicorn would wait: on a request whose line and headers do not end, and, when the server is told
+    to stop, on whoever has not sent a request or taken an answer in time (uvicorn would cancel it, and log a failure).
+    """
 
     _head_bytes = 0
     _in_head = False
@@ -157,6 +162,11 @@ class _Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        is_sending = self.cycle is not None and self.cycle.more_body
+        self.loop.call_later(STILL_SENDING_SECONDS if is_sending else GRACEFUL_SECONDS - 1, self.transport.abort)
 
 
 class _Server(uvicorn.Server):

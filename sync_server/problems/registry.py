@@ -8,6 +8,7 @@ STATUS_OF: dict[str, int] = {
     "invalid-request": 400,
     "not-found": 404,
     "method-not-allowed": 405,
+    "request-stalled": 408,
     "request-too-large": 413,
     "unsupported-media-type": 415,
     "upgrade-required": 426,

@@ -1,19 +1,33 @@
 """Requests that no browser of ours sends: a problem with a stable code, never a 500, and nothing kept of them."""
 
+import asyncio
+import contextlib
 import errno
 import socket
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 import sqlalchemy as sa
+from litestar import Request
+from litestar.testing import TestClient
 
 from shared_schema.operations import AddNote
 from sync_server.__main__ import HEAD_BYTES
+from sync_server.accounts import SESSION_COOKIE
+from sync_server.accounts.accounts import SESSION_LONGEST
+from sync_server.app import create_app
+from sync_server.problems import bodies
+from sync_server.services import live
+from sync_server.settings import Settings
 from sync_server.storage import Storage
 from tests.sync_server.desk_browser import Browser, signed_in
-from tests.sync_server.office import CHEN, Office
+from tests.sync_server.office import CHEN, Office, StandingClock
+from tests.sync_server.serving import served
 from tests.sync_server.test_serve import doorstep
 
 HOSTS = ["office:port", "office:99999999999", "office:-1", "[", "[::1", ""]
@@ -128,6 +142,106 @@ def test_a_full_disk_is_said_to_a_dispatcher_who_adds_photos(office: Office, mon
         answer = browser.post(address, form.fields, files={"photos": ("a.jpg", b"\xff\xd8\xff" + b"x" * 999)})
     assert (answer.status, answer.headers["Doorstep-Problem"]) == (507, "office-storage-full")
     assert office.ticket(ticket) == before
+
+
+SLOWLY = {
+    "/sync/v1/enrol": "application/json",
+    "/sync/v1/round": "application/json",
+    "/sign-in": "application/x-www-form-urlencoded",
+    "/preferences": "multipart/form-data; boundary=b",
+    "/tickets/new": "application/x-www-form-urlencoded",
+}
+
+
+@pytest.mark.parametrize("pause_seconds", [60.0, 0.05], ids=["nothing more comes", "a byte now and then"])
+@pytest.mark.parametrize("address", SLOWLY)
+def test_a_body_that_does_not_arrive_is_not_waited_for(
+    address: str,
+    pause_seconds: float,
+    settings: Settings,
+    storage: Storage,
+    clock: StandingClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither in silence nor byte by byte; the connection ends with the answer."""
+    monkeypatch.setattr(bodies, "SILENT_SECONDS", 0.2)
+    monkeypatch.setattr(bodies, "WHOLE_SECONDS", 0.4)
+    app = create_app(settings, storage, clock)
+    office = Office(storage, clock, TestClient(app))
+    cookie = "; ".join(f"{name}={value}" for name, value in signed_in(office).cookies.items())
+    head = (
+        f"POST {address} HTTP/1.1\r\nHost: office\r\nAccept: application/json\r\nCookie: {cookie}\r\n"
+        f"Authorization: Bearer {office.phone().token}\r\n"
+        f"Content-Type: {SLOWLY[address]}\r\nContent-Length: 10000\r\n\r\n--b\r\n"
+    )
+    with served(app) as office_address:
+        where = urlsplit(office_address)
+        with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
+            connection.sendall(head.encode())
+            connection.settimeout(pause_seconds)
+            answer = b""
+            deadline = time.monotonic() + 10
+            while time.monotonic() < deadline:
+                try:
+                    received = connection.recv(65536)
+                except TimeoutError:
+                    connection.sendall(b"x")
+                    continue
+                answer += received
+                if not received:
+                    break
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"code":"request-stalled"' in answer
+    assert time.monotonic() < deadline
+
+
+def test_a_slow_line_gets_a_large_form_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came buys time for what is still to come."""
+    monkeypatch.setattr(bodies, "WHOLE_SECONDS", 0.1)
+    monkeypatch.setattr(bodies, "SLOWEST_BYTES_PER_SECOND", 1000)
+
+    async def story() -> bytes:
+        async def receive() -> Any:
+            await asyncio.sleep(0.04)
+            parts.pop()
+            return {"type": "http.request", "body": b"x" * 100, "more_body": bool(parts)}
+
+        parts = list(range(8))
+        request: Request[Any, Any, Any] = Request({"type": "http", "headers": [], "state": {}}, receive)  # type: ignore[arg-type]
+        return await bodies.limited_body(request, 10_000)
+
+    assert asyncio.run(story()) == b"x" * 800
+
+
+def test_a_session_has_so_many_streams_and_none_when_it_is_over(
+    settings: Settings, storage: Storage, clock: StandingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest gives way; signing out ends them at once, running out with the next event."""
+    monkeypatch.setattr(live, "STREAMS_OF_ONE", 2)
+    app = create_app(settings, storage, clock)
+    office = Office(storage, clock, TestClient(app))
+    with served(app) as address, contextlib.ExitStack() as streams:
+
+        def watching(browser: Browser) -> Iterator[str]:
+            client = streams.enter_context(httpx.Client(base_url=address, cookies=browser.cookies, timeout=10))
+            lines = streams.enter_context(client.stream("GET", "/desk/events")).iter_lines()
+            assert next(line for line in lines if line.startswith("data:"))
+            return lines
+
+        one, other = signed_in(office), signed_in(office)
+        first, second, third, foreign = (watching(browser) for browser in (one, one, one, other))
+        assert not any(line.startswith("data:") for line in first), "it has ended"
+        office.received()
+        for lines in (second, third, foreign):
+            assert next(line for line in lines if line.startswith("data:")) == "data: 1"
+        csrf = f"csrf-of-{one.cookies[SESSION_COOKIE]}"
+        left = httpx.post(f"{address}/sign-out", cookies=one.cookies, data={"csrf": csrf})
+        assert left.status_code == 303
+        for lines in (second, third):
+            assert "data: 2" not in list(lines)
+        clock.move(SESSION_LONGEST)
+        office.received()
+        assert "data: 2" not in list(foreign)
 
 
 def test_a_head_that_does_not_end_is_not_kept(tmp_path: Path) -> None:

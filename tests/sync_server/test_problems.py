@@ -14,7 +14,7 @@ from litestar.exceptions import (
     ServiceUnavailableException,
     TooManyRequestsException,
 )
-from litestar.params import Parameter
+from litestar.params import FromPath, Parameter
 from litestar.testing import TestClient
 
 from sync_server.problems import (
@@ -38,7 +38,7 @@ class Form(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @get("/raise/{kind:str}")
-async def _raise(kind: str) -> None:
+async def _raise(kind: FromPath[str]) -> None:
     raised: dict[str, Exception] = {
         "unforeseen": RuntimeError(SECRET),
         "recursion": RecursionError(SECRET),

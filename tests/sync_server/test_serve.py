@@ -5,9 +5,11 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -46,6 +48,23 @@ def test_it_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     assert (tmp_path / "data" / "doorstep.db").exists()
     assert not (tmp_path / "data" / "doorstep.db-wal").exists(), "the database was closed"
     assert (tmp_path / "data").stat().st_mode & 0o077 == 0, "customers' data is its owner's alone"
+
+
+def test_whoever_has_not_sent_a_request_yet_does_not_keep_it_from_stopping(tmp_path: Path) -> None:
+    """Nor is there anything in the log: a phone whose round was cut sends it again."""
+    with doorstep("serve", "--port", "0", "--data", str(tmp_path / "data")) as process:
+        assert process.stdout is not None
+        where = urlsplit(process.stdout.readline().split()[-1])
+        with socket.create_connection((where.hostname, where.port), timeout=10) as stalled:
+            head = "POST /sync/v1/enrol HTTP/1.1\r\nHost: office\r\nContent-Length: 1000\r\n"
+            stalled.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+            assert b"100 Continue" in stalled.recv(1000), "the office waits for the body"
+            stalled.sendall(b"{")
+            asked_at = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            _, complaints = process.communicate(timeout=15)
+    assert (process.returncode, complaints) == (0, "")
+    assert time.monotonic() - asked_at < 4
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
