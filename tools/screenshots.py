@@ -44,7 +44,6 @@ FOR_README = {
     "phone-sync-offline",
     "desk-tickets",
     "desk-ticket",
-    "desk-technicians",
 }
 
 
