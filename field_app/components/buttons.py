@@ -27,16 +27,17 @@ def primary(
     *,
     icon: ft.IconData | None = None,
     busy: bool = False,
+    resting: bool = False,
     expand: bool | None = None,
 ) -> ft.Control:
-    """The one thing to do next: as wide as the screen."""
+    """The one thing to do next: as wide as the screen; while it rests it looks the same and cannot be pressed."""
     return identified(
         identifier,
         ft.FilledButton(
             label,
             icon=icon,
             on_click=on_click,
-            disabled=busy,
+            disabled=busy or resting,
             height=theme.TOUCH + 4,
             width=None if expand else float("inf"),
             expand=expand,

@@ -9,7 +9,7 @@ from field_app.components import badges, text
 from field_app.components.boundary import memo
 from field_app.components.identifiers import identified
 from field_app.state.app import Handler
-from field_app.state.day import window_start
+from field_app.state.day import FINISHED, window_start
 from field_app.words import Words
 from shared_schema.ticket import Ticket
 
@@ -37,17 +37,28 @@ def TicketCard(
     assert ticket.assignment is not None, ticket.id
     day = window_start(ticket).astimezone().date()
     window = words.window(ticket.assignment.window)
-    late = day < today
+    past = day < today
+    late = past and ticket.status not in FINISHED
     severity = badges.severity_badge(ticket.severity, words)
     status = badges.status_badge(ticket.status, words)
     lines: list[ft.Control] = (
         [text.title(window), badges.facts_row(status, severity)]
         if is_next
         else [
-            ft.Row([text.strong(window, expand=True), *([severity] if severity is not None else []), status], spacing=8)
+            # In two lines where large text leaves no room for one.
+            ft.Row(
+                [
+                    text.strong(window),
+                    ft.Row([*([severity] if severity is not None else []), status], spacing=8, tight=True),
+                ],
+                alignment=ft.MainAxisAlignment.SPACE_BETWEEN,
+                wrap=True,
+                spacing=8,
+                run_spacing=4,
+            )
         ]
     )
-    if late or (is_next and day != today):
+    if past or (is_next and day != today):
         lines.insert(0, text.note(words.near_day(day, today), color=theme.ATTENTION if late else theme.QUIET))
     name = ticket.customer.name
     lines += [

@@ -65,7 +65,6 @@ def CameraView(app: AppState, ticket: Ticket, slot: PhotoSlot) -> ft.Control:
     phase, set_phase = ft.use_state(_STARTING)
     trouble, set_trouble = ft.use_state("")
     shown: ft.MutableRef[fc.Camera] = ft.use_ref(None)
-    picker: ft.MutableRef[ft.FilePicker] = ft.use_ref(lambda: ft.FilePicker())
     back = f"/tickets/{ticket.id}/hand-over/objection" if slot is PhotoSlot.OBJECTION else f"/tickets/{ticket.id}"
 
     async def start() -> None:
@@ -104,13 +103,17 @@ def CameraView(app: AppState, ticket: Ticket, slot: PhotoSlot) -> ft.Control:
         keep(bytes(data))
 
     def picked(event: Any) -> None:
+        refused = None
         for file in event.files or []:
-            if file.bytes:
-                keep(bytes(file.bytes))
+            keep(bytes(file.bytes or b""))
+            refused = app.notice or refused
+        # A picture that was kept must not take away the sentence about the file before it that was not.
+        app.notice = refused
 
+    # The client is told of the picker the moment it is made; a handler given to it later would never be called.
+    picker: ft.MutableRef[ft.FilePicker] = ft.use_ref(lambda: ft.FilePicker(on_result=app.handling(picked)))
     ft.use_effect(start, dependencies=[])
     assert picker.current is not None
-    picker.current.on_result = app.handling(picked)
 
     page = ft.context.page
     if trouble or not _can_show_camera(page):

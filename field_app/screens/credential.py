@@ -31,7 +31,11 @@ def CredentialAtTheDoor() -> ft.Control:
         buttons.primary("credential-back", app.words("credential.back"), app.going(back))
         if done
         else buttons.primary(
-            "credential-shown", app.words("credential.shown"), app.doing(shown), icon=ft.Icons.TASK_ALT
+            "credential-shown",
+            app.words("credential.shown"),
+            app.stepping(shown),
+            icon=ft.Icons.TASK_ALT,
+            resting=app.resting,
         )
     )
     return credential_view(app, f"{back}/credential", back, button)

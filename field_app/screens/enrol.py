@@ -21,19 +21,19 @@ _KNOWN_REFUSALS = frozenset(
 """Problem codes of the office's registry that have a sentence of their own here."""
 
 
-def _why_not(app: AppState, away: object) -> tuple[str, str]:
-    """The sentence, and the code that stands small below it."""
+def _why_not(away: object) -> tuple[str, str]:
+    """The sentence's key, and the code that stands small below it."""
     match away:
         case Offline():
-            return app.words("enrol.offline"), ""
+            return "enrol.offline", ""
         case UpgradeRequired():
-            return app.words("enrol.upgrade"), ""
+            return "enrol.upgrade", ""
         case RefusedRequest(code=code) if code in _KNOWN_REFUSALS:
-            return app.words(f"enrol.{code}"), code
+            return f"enrol.{code}", code
         case RefusedRequest(code=code):
-            return app.words("enrol.refused"), code
+            return "enrol.refused", code
         case _:
-            return app.words("enrol.refused"), ""
+            return "enrol.refused", ""
 
 
 @component
@@ -49,7 +49,7 @@ def Enrol(app: AppState, offered_key: str | None) -> ft.Control:
     async def submit() -> None:
         key = key_in(values["key"])
         if key is None:
-            set_fault((words("enrol.key-wrong"), ""))
+            set_fault(("enrol.key-wrong", ""))
             return
         set_busy(True)
         set_fault(("", ""))
@@ -61,7 +61,7 @@ def Enrol(app: AppState, offered_key: str | None) -> ft.Control:
             app.phone.keep_in_sync()
             app.go("/")
         else:
-            set_fault(_why_not(app, outcome))
+            set_fault(_why_not(outcome))
 
     def keep(field: str, value: str) -> None:
         values[field] = value
@@ -72,7 +72,7 @@ def Enrol(app: AppState, offered_key: str | None) -> ft.Control:
 
     ft.use_effect(begin, dependencies=[])
 
-    sentence, code = fault
+    sentence, code = fault  # the key of the sentence: the language may be changed while it stands there
     form: list[ft.Control] = [
         ft.Container(
             ft.Icon(ft.Icons.DOOR_FRONT_DOOR_OUTLINED, size=44, color=theme.PRIMARY),
@@ -106,7 +106,7 @@ def Enrol(app: AppState, offered_key: str | None) -> ft.Control:
                         [
                             ft.Icon(ft.Icons.ERROR_OUTLINE, color=theme.ATTENTION),
                             ft.Column(
-                                [text.note(sentence, color=theme.INK), *([text.small(code)] if code else [])],
+                                [text.note(words(sentence), color=theme.INK), *([text.small(code)] if code else [])],
                                 spacing=0,
                                 expand=True,
                             ),

@@ -38,7 +38,15 @@ def _form(
         route=f"/tickets/{ticket.id}/{name}",
         title=words(f"{name}.title"),
         body=[*above, *inputs],
-        foot=[buttons.primary(f"{name}-submit", words(f"{name}.submit"), app.doing(submit), icon=ft.Icons.CHECK)],
+        foot=[
+            buttons.primary(
+                f"{name}-submit",
+                words(f"{name}.submit"),
+                app.stepping(submit),
+                icon=ft.Icons.CHECK,
+                resting=app.resting,
+            )
+        ],
     )
 
 

@@ -4,7 +4,7 @@ What is shown is `state.statement`, sentence by sentence; the moment the custome
 kept with the draft, so that what is signed is what was read, even if the phone is killed on the way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import flet as ft
 import msgspec
@@ -81,6 +81,17 @@ def HandOver(app: AppState, ticket: Ticket) -> ft.Control:
     rating, set_rating = ft.use_state(draft.number("rating"))
     fault, set_fault = ft.use_state("")
     here = f"/tickets/{ticket.id}/hand-over"
+    held: ft.MutableRef[Callable[[], None]] = ft.use_ref(None)
+
+    def hold() -> None:
+        held.current = app.hold(here)
+
+    def let_go() -> None:
+        if held.current is not None:
+            held.current()
+
+    # The pages the customer holds lie one upon the other, this one undermost: while it is there, it keeps them all.
+    ft.use_effect(hold, dependencies=[], cleanup=let_go)
 
     def rate(chosen: int) -> None:
         draft.keep("rating", chosen)
@@ -246,7 +257,7 @@ def ObjectionForm(app: AppState, ticket: Ticket) -> ft.Control:
     ]
     foot = [
         NoticeBar(app),
-        buttons.primary("objection-submit", words("objection.submit"), app.doing(submit)),
+        buttons.primary("objection-submit", words("objection.submit"), app.stepping(submit), resting=app.resting),
         buttons.quiet("objection-back", words("objection.back"), app.going(here), color=theme.QUIET),
     ]
     return paper_view(f"{here}/objection", body, foot)

@@ -112,9 +112,13 @@ def Sign(app: AppState, ticket: Ticket) -> ft.Control:
                                     ft.Container(height=1, bgcolor=theme.INK),
                                     ft.Row(
                                         [
-                                            text.note(signer, color=theme.INK, strong=True),
-                                            text.note(words("signature.role")),
-                                            ft.Container(expand=True),
+                                            text.note(
+                                                f"{signer}　{words('signature.role')}",
+                                                color=theme.INK,
+                                                strong=True,
+                                                lines=1,
+                                                expand=True,
+                                            ),
                                             text.note(words.full_day(app.today())),
                                         ],
                                         spacing=10,

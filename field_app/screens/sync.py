@@ -130,8 +130,14 @@ def _line(identifier: str, icon: ft.IconData, label: str, value: str, role: ft.C
         ft.Row(
             [
                 ft.Icon(icon, color=role),
-                text.strong(label, expand=True),
-                text.strong(value, color=role),
+                ft.Row(
+                    [text.strong(label), text.strong(value, color=role)],
+                    alignment=ft.MainAxisAlignment.SPACE_BETWEEN,
+                    wrap=True,  # in two lines where large text leaves no room for one
+                    spacing=10,
+                    run_spacing=0,
+                    expand=True,
+                ),
             ],
             spacing=10,
         ),

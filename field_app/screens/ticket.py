@@ -228,9 +228,11 @@ def _visit(app: AppState, ticket: Ticket) -> ft.Control:
 def _tools(app: AppState, ticket: Ticket) -> Sequence[ft.Control]:
     """What the open step needs beside its one action."""
     words, here = app.words, f"/tickets/{ticket.id}"
-    if ticket.status is Status.OBJECTED and ticket.objections:
+    controls: list[ft.Control] = []
+    # What the customer objected to stays in sight until it is signed off: the rework is about nothing else.
+    if ticket.objections and ticket.status in {Status.OBJECTED, Status.WORKING}:
         said = ticket.objections[-1].words
-        return [
+        controls.append(
             ft.Container(
                 ft.Column(
                     [
@@ -243,7 +245,7 @@ def _tools(app: AppState, ticket: Ticket) -> Sequence[ft.Control]:
                 border_radius=theme.RADIUS_FIELD,
                 padding=12,
             )
-        ]
+        )
     if ticket.status is Status.WAITING:
         return [
             ft.Row(
@@ -256,8 +258,7 @@ def _tools(app: AppState, ticket: Ticket) -> Sequence[ft.Control]:
             )
         ]
     if ticket.status not in {Status.ARRIVED, Status.WORKING}:
-        return []
-    controls: list[ft.Control] = []
+        return controls
     for slot in (PhotoSlot.BEFORE, PhotoSlot.AFTER):
         taken = [photo for photo in ticket.photos if photo.slot is slot]
         if slot is PhotoSlot.AFTER and ticket.status is Status.ARRIVED:
@@ -292,6 +293,17 @@ def _tools(app: AppState, ticket: Ticket) -> Sequence[ft.Control]:
             )
         )
     controls.append(ft.Row(row, spacing=10))
+    controls += [
+        ft.Row(
+            [
+                ft.Icon(ft.Icons.STICKY_NOTE_2_OUTLINED, size=18, color=theme.QUIET),
+                text.note(note.text, color=theme.INK, lines=3, expand=True),
+            ],
+            vertical_alignment=ft.CrossAxisAlignment.START,
+            spacing=8,
+        )
+        for note in ticket.notes
+    ]
     return controls
 
 
@@ -358,7 +370,7 @@ def _foot(app: AppState, ticket: Ticket) -> list[ft.Control]:
             foot.insert(0, ft.Row([text.note(words("ticket.done"))], alignment=ft.MainAxisAlignment.CENTER))
         return foot
     if kind in _PAGES:
-        act = app.going(f"/tickets/{ticket.id}/{_PAGES[kind]}")
+        act = app.stepping(lambda: app.go(f"/tickets/{ticket.id}/{_PAGES[kind]}"))
     else:
         made = {
             "accept_ticket": actions.accept,
@@ -370,6 +382,7 @@ def _foot(app: AppState, ticket: Ticket) -> list[ft.Control]:
         def perform() -> None:
             app.perform(lambda: made(ticket.id))
 
-        act = app.doing(perform)
-    foot.append(buttons.primary("next-action", words(f"action.{kind}"), act, icon=_ICONS[kind]))
+        act = app.stepping(perform)
+    label = words(f"action.{kind}")
+    foot.append(buttons.primary("next-action", label, act, icon=_ICONS[kind], resting=app.resting))
     return foot

@@ -43,15 +43,22 @@ class Notice(Struct, frozen=True):
 
 
 class AppState(ft.Observable):
+    rest_seconds = 0.5
+    """After something was recorded the one next button does nothing for so long: where it stood, the button of the
+    step after it appears, and the second half of a double tap must not take that step too."""
+
     def __init__(self, phone: Phone, words: Words, page: ft.Page | None = None) -> None:
         self._page = page
         self._unsubscribe: Callable[[], None] = lambda: None
         self._ways: dict[str, Handler] = {}
+        self._asked = ""
+        self._rested: asyncio.TimerHandle | None = None
         self.phone = phone
         self.words = words
         self.is_upright = page is None or (page.height or 0) >= (page.width or 0)
         self.theme_choice = ThemeChoice(phone.store.setting("theme") or ThemeChoice.SYSTEM)
         self.notice: Notice | None = None
+        self.resting = False
         self.revision = 0
 
     @classmethod
@@ -121,6 +128,7 @@ class AppState(ft.Observable):
         match action():
             case Saved():
                 self.notice = None
+                self._rest()
                 return True
             case NotAPicture():
                 self.notice = Notice(self.words("photo.not-a-picture"))
@@ -130,6 +138,24 @@ class AppState(ft.Observable):
                 self.notice = Notice(sentence(rejection, self.words))
         return False
 
+    def stepping(self, work: Callable[[], Awaitable[None] | None]) -> Handler:
+        """A handler of the button that records a step, deaf to the second half of a double tap."""
+        return self.doing(lambda: None if self.resting else work())
+
+    def _rest(self) -> None:
+        if not self.rest_seconds:
+            return
+        if self._rested is not None:
+            self._rested.cancel()
+
+        def rested() -> None:
+            self.resting = False
+
+        self.resting = True
+        self._rested = asyncio.get_running_loop().call_later(
+            self.rest_seconds, rested, context=contextvars.copy_context()
+        )
+
     def say(self, text: str) -> None:
         self.notice = Notice(text)
 
@@ -138,8 +164,29 @@ class AppState(ft.Observable):
 
     def go(self, route: str) -> None:
         self.notice = None
+        self._asked = route
         if self._page is not None:
             self._page.navigate(route)
+
+    def hold(self, within: str) -> Callable[[], None]:
+        """From now on only `go` leads out of these pages, not the browser's back button; returns what ends it."""
+        page = self._page
+        if page is None:
+            return lambda: None
+        follow: Any = page.on_route_change
+        self._asked = within
+
+        def changed(event: Any) -> None:
+            if event.route == self._asked or event.route.startswith(within):
+                follow(event)
+            else:
+                page.navigate(within)
+
+        def let_go() -> None:
+            page.on_route_change = follow
+
+        page.on_route_change = changed
+        return let_go
 
     def doing(self, work: Callable[[], Awaitable[None] | None]) -> Handler:
         """A handler of any event that does `work`."""

@@ -56,6 +56,8 @@ class Hand:
         self.single = SinglePhone(folder / "store.db")
         self.transport: httpx.AsyncBaseTransport = Network(None, up=False)
         self.states: list[AppState] = []
+        self.rest_seconds = 0.0
+        """This hand never taps twice where it meant to tap once, unless a story is about that."""
 
     def given(self, *tickets: Ticket) -> None:
         self.single.hears(puts=tickets, reference=a_reference())
@@ -81,6 +83,7 @@ class Hand:
 
             def start(page: Any) -> None:
                 self.states.append(AppState.of(phone, page))
+                self.states[-1].rest_seconds = self.rest_seconds
                 report_fault.set(self.state.stumble_quietly)
                 page.render_views(Root, self.states[-1], offered_key)
 

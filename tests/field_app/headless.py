@@ -156,6 +156,13 @@ class Screen:
                 await self._send(pad, "pan_update", {"l": point, "g": point, "ld": point, "gd": point, "pd": 0})
             await self._send(pad, "pan_end", end | {"v": {"x": 0, "y": 0}, "pv": 0})
 
+    async def pick(self, files: list[dict[str, Any]]) -> None:
+        """Choose these in the gallery that is open, as the client would tell of it."""
+        services = self.page._services._services
+        picker = next(service for service in reversed(services) if isinstance(service, ft.FilePicker))
+        await self.session.dispatch_event(picker._i, "result", {"files": files})
+        await self.settle()
+
     async def go(self, route: str) -> None:
         await self.page.push_route(route)
         await self.settle()

@@ -223,6 +223,8 @@ def test_what_is_wrong_with_a_key_is_said(new_hand: Hand, typed: str, said: str)
             await screen.settle()
         assert said in screen.text("enrol-error")
         assert screen.value("enrol-key") == typed
+        await screen.tap("language-en")
+        assert said not in screen.text("enrol-error"), "the sentence follows the language"
 
     new_hand.does(begin)
     assert new_hand.single.store.identity() is None

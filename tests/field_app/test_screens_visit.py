@@ -1,5 +1,7 @@
 """A visit as the technician and the customer tap it, from the list to the signature, and what is kept on the way."""
 
+import hashlib
+
 import pytest
 
 from field_app.components.signature_pad import Strokes
@@ -272,6 +274,88 @@ def test_a_place_without_a_camera_offers_the_gallery(hand: Hand) -> None:
         assert not screen.shows("camera-shutter")
 
     hand.does(visit)
+
+
+def test_pictures_from_the_gallery_are_kept_and_a_file_that_is_none_is_named(hand: Hand) -> None:
+    """Two files are picked at once, the first of them no picture: the other is kept, and the sentence stays."""
+    ticket = an_assigned_ticket()
+    hand.given(ticket)
+    picture = a_picture(seed=5)
+
+    async def visit(screen: Screen) -> None:
+        await screen.go(f"/tickets/{ticket.id}")
+        await reach_the_work(screen)
+        await screen.tap("add-photo-before")
+        files = [{"id": 1, "name": "a.txt", "size": 3, "bytes": b"abc"}]
+        files.append({"id": 2, "name": "b.jpg", "size": len(picture), "bytes": picture})
+        await screen.pick(files)
+        assert "JPEG" in screen.text("notice")
+        assert screen.shows("photo-before-1")
+
+    hand.does(visit)
+    assert [photo.sha256 for photo in hand.ticket(ticket.id).photos] == [hashlib.sha256(picture).hexdigest()]
+
+
+def test_a_double_tap_takes_one_step(hand: Hand) -> None:
+    """Where the button to accept was, the one to set off appears under the same finger."""
+    ticket = an_assigned_ticket()
+    hand.given(ticket)
+    hand.rest_seconds = 3600.0
+
+    async def visit(screen: Screen) -> None:
+        await screen.go(f"/tickets/{ticket.id}")
+        await screen.tap("next-action")
+        with pytest.raises(AssertionError, match="nothing to press"):
+            await screen.tap("next-action")
+
+    hand.does(visit)
+    assert hand.ticket(ticket.id).status is Status.ACCEPTED
+
+
+def test_the_browsers_back_button_does_not_lead_the_customer_into_the_technicians_pages(hand: Hand) -> None:
+    """Only giving the phone back does; and after that the back button is the technician's again."""
+    ticket = an_assigned_ticket()
+    hand.given(ticket)
+    here = f"/tickets/{ticket.id}"
+
+    async def visit(screen: Screen) -> None:
+        await screen.go(here)
+        await reach_the_work(screen)
+        await finish(screen)
+        await screen.tap("next-action")
+        await screen.tap("rating-4")
+        await screen.tap("accept")
+        await screen.go(f"{here}/hand-over")  # as the back button does
+        assert screen.shows("hand-back"), "among the customer's own pages it leads back"
+        await screen.go(here)
+        assert screen.shows("hand-back")
+        assert not screen.shows("status-line")
+        await screen.tap("hand-back")
+        assert screen.shows("next-action")
+        await screen.go("/")
+        assert screen.shows("today")
+
+    hand.does(visit)
+
+
+def test_what_the_customer_objected_to_stays_in_sight_during_the_rework(hand: Hand) -> None:
+    ticket = an_assigned_ticket()
+    hand.given(ticket)
+
+    async def visit(screen: Screen) -> None:
+        await screen.go(f"/tickets/{ticket.id}")
+        await reach_the_work(screen)
+        await finish(screen)
+        await screen.tap("next-action")
+        await screen.tap("object")
+        await screen.type("objection-words", "灯还在闪")
+        await screen.tap("objection-submit")
+        await screen.tap("back-to-ticket")
+        await screen.tap("next-action")
+        assert "灯还在闪" in screen.text("step-finish_work")
+
+    hand.does(visit)
+    assert hand.ticket(ticket.id).status is Status.WORKING
 
 
 def test_waiting_for_a_part_and_going_on(hand: Hand) -> None:
