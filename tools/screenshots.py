@@ -168,7 +168,7 @@ def _work_through(office: Office, open_one: Callable[..., Chromium], album: Albu
 
     office.start()
     desk.page.locator(".signature svg path").wait_for()
-    desk.page.locator(".photos img").nth(1).wait_for()
+    desk.see_photos(2)
     album.take(desk.page, "desk-ticket")
     album.take(desk.page, "desk-ticket-whole", whole=True)
     phone.tap("nav-sync")

@@ -74,7 +74,7 @@ def test_a_visit_done_without_a_network_reaches_the_desk(
     office.start()
     phone.see("received-by-office")
     desk.page.locator(".signature svg path").wait_for()
-    desk.page.locator(".photos img").nth(1).wait_for()
+    desk.see_photos(2)
     assert desk.page.locator(".history li").count() >= 12
 
     for sha256 in given:

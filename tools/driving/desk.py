@@ -87,6 +87,12 @@ class Desk:
     def version(self) -> int:
         return int(self.page.get_attribute("#ticket", "data-version") or 0)
 
+    def see_photos(self, count: int) -> None:
+        """So many small photos of the ticket, drawn and not only promised."""
+        photos = self.page.locator("#ticket .photos img")
+        photos.nth(count - 1).scroll_into_view_if_needed()
+        until(lambda: photos.evaluate_all("all => all.filter((one) => one.naturalWidth).length") >= count, "the photos")
+
     def _act(self, kind: str) -> None:
         self.page.click(f"#ticket .act-bar a[href$='act={kind}']")
         self.page.wait_for_selector("#act-form form")

@@ -57,13 +57,13 @@ async function takeOver() {
   const registration = navigator.serviceWorker.controller && await navigator.serviceWorker.getRegistration();
   if (!registration || !registration.waiting) return false;
   const changed = new Promise((resolve) => {
-    navigator.serviceWorker.addEventListener('controllerchange', () => resolve(true), { once: true });
-    setTimeout(() => resolve(false), 2000);
+    // However late it comes: from then on the files of the version that is loading here are gone, and half an app
+    // would wait for the other half for ever.
+    navigator.serviceWorker.addEventListener('controllerchange', () => { resolve(true); location.reload(); }, { once: true });
+    setTimeout(() => resolve(false), 2000);  // it stays waiting where another page is open
   });
   registration.waiting.postMessage('take over if alone');
-  if (!await changed) return false;
-  location.reload();
-  return true;
+  return changed;
 }
 
 async function keepForOffline() {
