@@ -13,7 +13,10 @@ from field_app.settings import from_environment
 
 
 def run() -> None:
-    settings = from_environment(os.environ)
+    try:
+        settings = from_environment(os.environ)
+    except ValueError:
+        sys.exit("DOORSTEP_APP_PORT must be a number, such as 8550.")
     assets = settings.app_folder.resolve() / "assets"
     # Without this Flet would fetch its native window from the network.
     os.environ.setdefault("FLET_FORCE_WEB_SERVER", "true")

@@ -59,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
         "serve",
         help="run the server until it is told to stop",
         description="Run the server: the desk at /, the phone's app at /app/, sync for phones at /sync/v1/.",
+        epilog="Phones need HTTPS: DOORSTEP_TLS_CERTIFICATE and DOORSTEP_TLS_KEY name PEM files, or a reverse proxy"
+        " stands in front (docs/operations.md). Every setting is in the README.",
     )
     _where(serve)
     serve.set_defaults(run=_serve)

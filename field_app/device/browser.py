@@ -120,6 +120,9 @@ class BrowserDevice:
         fragment = urlsplit(str(flet_js.documentUrl)).fragment
         return key_in(f"#{fragment}") if fragment else None
 
+    def belong_to(self, _link: str, /) -> bool:
+        return False  # the app is the office's own that served it
+
     def on_maybe_online(self, callback: Callable[[], None]) -> None:
         def hinted(_: Any) -> None:
             callback()
@@ -129,10 +132,6 @@ class BrowserDevice:
         if self._channel is None:
             self._channel = js.BroadcastChannel.new(HINTS)
         self._channel.addEventListener("message", listener)
-
-    async def keeps_storage(self) -> bool:
-        """Whether the browser has promised not to clear the store by itself (the page's shell asks for it)."""
-        return bool(await js.navigator.storage.persisted())
 
 
 # -- http over fetch --------------------------------------------------------------------------------------------------

@@ -69,6 +69,10 @@ class Device(Protocol):
         """The one-time key of the link this app was opened with; what the link looks like: enrolment_link."""
         ...
 
+    def belong_to(self, link: str, /) -> bool:
+        """Take the office's address out of an enrolment link, where the app did not come from an office; else False."""
+        ...
+
     def on_maybe_online(self, callback: Callable[[], None]) -> None:
         """Call back when the place hints that the network may have returned (a hint, never the truth)."""
         ...

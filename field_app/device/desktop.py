@@ -102,5 +102,8 @@ class DesktopDevice:
     def enrolment_key(self) -> str | None:
         return self._enrolment_key
 
+    def belong_to(self, _link: str, /) -> bool:
+        return False  # DOORSTEP_OFFICE_URL names the office
+
     def on_maybe_online(self, callback: Callable[[], None]) -> None:
         """A desktop gives no hint; the engine's own patience serves."""

@@ -26,7 +26,7 @@ class PhoneDevice(DesktopDevice):
     def platform(self) -> str:
         return f"phone · {sys.platform}"
 
-    def belong_to(self, link: str) -> bool:
+    def belong_to(self, link: str, /) -> bool:
         """Keep the office's address out of an enrolment link; False where the text names no office."""
         office = office_in(link)
         if office is None:

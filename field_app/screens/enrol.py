@@ -9,7 +9,6 @@ from field_app.components import buttons, fields, text
 from field_app.components.boundary import component
 from field_app.components.frame import WIDEST
 from field_app.components.identifiers import identified
-from field_app.device.enrolment_link import key_in
 from field_app.state.app import AppState
 from field_app.store import Identity
 from field_app.words import LANGUAGES
@@ -47,16 +46,15 @@ def Enrol(app: AppState, offered_key: str | None) -> ft.Control:
     fault, set_fault = ft.use_state(("", ""))
 
     async def submit() -> None:
-        key = key_in(values["key"])
-        if key is None:
-            set_fault(("enrol.key-wrong", ""))
-            return
         set_busy(True)
         set_fault(("", ""))
         try:
-            outcome = await app.phone.engine.enrol(key, values["name"].strip() or words("enrol.device-name-default"))
+            outcome = await app.phone.enrol(values["key"], values["name"].strip() or words("enrol.device-name-default"))
         finally:
             set_busy(False)
+        if outcome is None:
+            set_fault(("enrol.key-wrong", ""))
+            return
         if isinstance(outcome, Identity):
             app.phone.keep_in_sync()
             app.go("/")

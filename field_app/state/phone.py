@@ -7,8 +7,10 @@ from msgspec import Struct
 
 from field_app.actions import Actions
 from field_app.device.contract import Device
-from field_app.store import Store
+from field_app.device.enrolment_link import key_in
+from field_app.store import Identity, Store
 from field_app.sync import OfficeOverHttp, SyncEngine
+from shared_schema.sync_protocol import Away
 
 _TIMEOUT_SECONDS = 20.0
 
@@ -31,6 +33,15 @@ class Phone(Struct):
         )
         engine = SyncEngine(store, OfficeOverHttp(client, store), device)
         return cls(device, store, engine, Actions(store, engine), client)
+
+    async def enrol(self, link: str, device_name: str) -> Identity | Away | None:
+        """Enrol by a whole link or a bare one-time key; None where the text is neither."""
+        key = key_in(link)
+        if key is None:
+            return None
+        if self.device.belong_to(link):
+            self.client.base_url = httpx.URL(self.device.office_url)
+        return await self.engine.enrol(key, device_name)
 
     def keep_in_sync(self) -> None:
         """Start syncing by itself, once."""

@@ -166,7 +166,9 @@ def _away(response: httpx.Response) -> Away:
             return SignedOut(code or "device-unknown")
         case 426:
             return UpgradeRequired()
-        case 429:
+        case (
+            408 | 429
+        ):  # the office stopped waiting for a slow network, or wants to be asked later: nothing was refused
             return Offline(_retry_after_seconds(response))
         case 413:  # also where a proxy in front of the office says it, in its own words
             return RefusedRequest(code or "request-too-large", detail)

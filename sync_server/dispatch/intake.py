@@ -12,7 +12,7 @@ from shared_schema.apply import Filing
 from shared_schema.lifecycle import Channel, Kind
 from shared_schema.operations import CreateTicket
 from shared_schema.ticket import Ticket
-from sync_server.accounts import Accounts
+from sync_server.accounts import Accounts, access_ticket
 from sync_server.clock import Clock
 from sync_server.dispatch.acting import new_id
 from sync_server.dispatch.acts import customer_typed, customer_values, product_typed, product_values
@@ -62,7 +62,8 @@ async def intake_page(
     linked: FromQuery[str] = "",
 ) -> Response[Any]:
     values = {"operation_id": new_id(clock), "ticket_id": new_id(clock), "channel": Channel.PHONE.value}
-    origin = await desk.ticket_numbered(linked[:200]) if linked else None
+    numbered = await desk.ticket_numbered(linked[:200]) if linked else None
+    origin = access_ticket(reader.person, numbered) if numbered is not None else None
     if origin is not None:
         await accounts.note_views(reader.person, [origin.id], "intake")
         values |= {"linked": origin.number} | customer_values(origin.customer) | product_values(origin.product)

@@ -31,7 +31,6 @@ from sync_server.problems import Problem, form_of
 from sync_server.services.desk import HISTORY_PAGE, Desk, TicketFile
 from sync_server.services.photo_files import NotAPicture, PhotoFiles, Stored, TooLarge
 
-FORM_BYTES = 256_000
 PHOTOS_BYTES = 200 * 2**20
 MOST_PHOTOS = 20
 _LAST_PAGE = 10**9

@@ -59,6 +59,9 @@ class StoryDevice:
     def enrolment_key(self) -> str | None:
         return None
 
+    def belong_to(self, _link: str, /) -> bool:
+        return False
+
     def on_maybe_online(self, callback: Callable[[], None]) -> None:
         self.maybe_online = callback
 

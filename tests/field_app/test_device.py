@@ -10,6 +10,8 @@ from field_app.device.contract import StorageMissing, StoreInUse
 from field_app.device.desktop import DesktopDevice
 from field_app.device.enrolment_link import key_in, office_in
 from field_app.device.phone import PhoneDevice
+from field_app.state.phone import Phone
+from shared_schema.sync_protocol import Offline
 
 KEY = "yBNjyPKwoqRlASXkW0gQfF2BbWPpDumj"
 
@@ -100,8 +102,8 @@ def test_the_clock_is_aware_and_counts_whole_milliseconds(tmp_path: Path) -> Non
             "Safari 18, iOS",
         ),
         (
-            "Mozilla/5.0 (Linux; Android 14; V2307A) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/126.0.0.0 "
-            "Mobile Safari/537.36 MicroMessenger/8.0.50 Language/zh_CN",
+            "Mozilla/5.0 (Linux; Android 14; V2307A) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 "
+            "Chrome/126.0.0.0 Mobile Safari/537.36 MicroMessenger/8.0.50 Language/zh_CN",
             "WeChat 8, Android",
         ),
         ("curl/8.5.0", "curl/8.5.0"),
@@ -109,3 +111,18 @@ def test_the_clock_is_aware_and_counts_whole_milliseconds(tmp_path: Path) -> Non
 )
 def test_the_office_reads_which_browser_it_is_in_a_few_words(user_agent: str, name: str) -> None:
     assert browser_name(user_agent) == name
+
+
+def test_an_installed_app_asks_the_office_of_the_link_it_was_given(tmp_path: Path) -> None:
+    """Nothing answers at that address here; what counts is where the app knocks from then on."""
+
+    async def story() -> None:
+        phone = await Phone.open(PhoneDevice(tmp_path))
+        assert await phone.enrol("short", "手机") is None
+        assert isinstance(await phone.enrol(f"http://127.0.0.1:9/app/#enrol={KEY}", "手机"), Offline)
+        assert str(phone.client.base_url).rstrip("/") == "http://127.0.0.1:9"
+        await phone.client.aclose()
+        phone.store.close()
+        await phone.device.persistence.close()
+
+    asyncio.run(story())

@@ -63,6 +63,7 @@ def office(tmp_path: Path) -> Iterator[ScriptedOffice]:
         httpx.Response(511, headers=PAGE),
         problem(500, "internal-error"),
         problem(503, "unavailable"),
+        problem(408, "request-stalled"),
         problem(429, "too-many-requests"),
     ],
     ids=lambda answer: f"{type(answer).__name__} {getattr(answer, 'status_code', '')}".strip(),
