@@ -65,7 +65,10 @@ def CameraView(app: AppState, ticket: Ticket, slot: PhotoSlot) -> ft.Control:
     phase, set_phase = ft.use_state(_STARTING)
     trouble, set_trouble = ft.use_state("")
     shown: ft.MutableRef[fc.Camera] = ft.use_ref(None)
-    back = f"/tickets/{ticket.id}/hand-over/objection" if slot is PhotoSlot.OBJECTION else f"/tickets/{ticket.id}"
+    # What the customer photographs stays within the customer's pages, from which the browser's back leads nowhere.
+    theirs = slot is PhotoSlot.OBJECTION
+    place = f"/tickets/{ticket.id}/hand-over" if theirs else f"/tickets/{ticket.id}"
+    back = f"{place}/objection" if theirs else place
 
     async def start() -> None:
         camera = shown.current
@@ -133,7 +136,7 @@ def CameraView(app: AppState, ticket: Ticket, slot: PhotoSlot) -> ft.Control:
         )
     taken = [photo for photo in ticket.photos if photo.slot is slot]
     return ft.View(
-        route=f"/tickets/{ticket.id}/camera/{slot.value}",
+        route=f"{place}/camera/{slot.value}",
         bgcolor=_BLACK,
         padding=0,
         spacing=0,

@@ -251,7 +251,7 @@ def ObjectionForm(app: AppState, ticket: Ticket) -> ft.Control:
             "objection-photo",
             words("objection.photos"),
             taken,
-            app.going(f"/tickets/{ticket.id}/camera/{PhotoSlot.OBJECTION.value}"),
+            app.going(f"{here}/camera/{PhotoSlot.OBJECTION.value}"),
             is_awaited=False,
         ),
     ]

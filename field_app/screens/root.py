@@ -46,6 +46,7 @@ def _routes() -> list[ft.Route]:
         ft.Route(path="photo/:sha256", component=PhotoPage),
         ft.Route(path="signature", component=SignaturePage),
         ft.Route(path="objection", component=ObjectionPage),
+        ft.Route(path="camera/:slot", component=CameraPage),
     ]
     visit = [
         ft.Route(path="credential", component=CredentialAtTheDoor),

@@ -225,6 +225,10 @@ def _visit(app: AppState, ticket: Ticket) -> ft.Control:
     )
 
 
+_AT_THE_HOME = ON_VISIT - {Status.ACCEPTED, Status.TRAVELLING}
+"""Where there is something to photograph and to note, up to the customer's signature."""
+
+
 def _tools(app: AppState, ticket: Ticket) -> Sequence[ft.Control]:
     """What the open step needs beside its one action."""
     words, here = app.words, f"/tickets/{ticket.id}"
@@ -247,7 +251,7 @@ def _tools(app: AppState, ticket: Ticket) -> Sequence[ft.Control]:
             )
         )
     if ticket.status is Status.WAITING:
-        return [
+        controls.append(
             ft.Row(
                 [
                     ft.Icon(ft.Icons.HOURGLASS_EMPTY, size=20, color=theme.SAVED),
@@ -256,8 +260,8 @@ def _tools(app: AppState, ticket: Ticket) -> Sequence[ft.Control]:
                 vertical_alignment=ft.CrossAxisAlignment.START,
                 spacing=8,
             )
-        ]
-    if ticket.status not in {Status.ARRIVED, Status.WORKING}:
+        )
+    if ticket.status not in _AT_THE_HOME:
         return controls
     for slot in (PhotoSlot.BEFORE, PhotoSlot.AFTER):
         taken = [photo for photo in ticket.photos if photo.slot is slot]

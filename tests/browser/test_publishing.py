@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from fontTools.pens.boundsPen import BoundsPen
 from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 
 from sync_server.app_files import listing
@@ -69,10 +70,16 @@ def test_the_service_worker_knows_every_file_an_offline_start_needs(
 
 
 def test_the_fonts_hold_rare_characters_of_names(app_folder: Path) -> None:
-    """The first has what nearly every text needs; 喆, 堃 and 玥 stand in many a name and in the second."""
-    main, rest = (TTFont(app_folder / "assets" / name).getBestCmap() for name in (fonts.MAIN, fonts.REST))
+    """The first has what nearly every text needs; 喆, 堃 and 玥 stand in many a name and in the second, 䶮 in a few.
+    What neither has is drawn as a box, not as nothing."""
+    files = [TTFont(app_folder / "assets" / name) for name in (fonts.MAIN, fonts.REST)]
+    main, rest = (file.getBestCmap() for file in files)
     assert all(ord(sign) in main for sign in "上门服务工程师签名，：；、￥—×℃")
-    assert all(ord(sign) in rest for sign in "喆堃玥")
+    assert all(ord(sign) in rest for sign in "喆堃玥䶮")
+    for file in files:
+        box = BoundsPen(file.getGlyphSet())
+        file.getGlyphSet()[".notdef"].draw(box)
+        assert box.bounds is not None
 
 
 def test_the_shell_speaks_both_languages() -> None:

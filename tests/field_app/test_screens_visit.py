@@ -330,6 +330,11 @@ def test_the_browsers_back_button_does_not_lead_the_customer_into_the_technician
         await screen.go(here)
         assert screen.shows("hand-back")
         assert not screen.shows("status-line")
+        await screen.tap("object")
+        await screen.tap("objection-photo")
+        assert screen.shows("camera")
+        await screen.go(here)
+        assert screen.shows("hand-back"), "the camera for an objection is the customer's, too"
         await screen.tap("hand-back")
         assert screen.shows("next-action")
         await screen.go("/")
@@ -372,10 +377,16 @@ def test_waiting_for_a_part_and_going_on(hand: Hand) -> None:
         await screen.type("wait-words", "LX-200 整流器")
         await screen.tap("wait-submit")
         assert "LX-200 整流器" in screen.text("step-finish_work")
+        await screen.tap("add-note")  # what is seen while waiting is evidence, too
+        await screen.type("note-text", "供应商答复明日到货")
+        await screen.tap("note-submit")
+        assert screen.shows("add-photo-before")
         await screen.tap("next-action")
 
     hand.does(visit)
-    assert hand.ticket(ticket.id).status is Status.WORKING
+    after = hand.ticket(ticket.id)
+    assert after.status is Status.WORKING
+    assert [(note.text, note.late) for note in after.notes] == [("供应商答复明日到货", False)]
 
 
 def test_work_on_a_ticket_that_was_just_given_away_is_not_lost(hand: Hand) -> None:
