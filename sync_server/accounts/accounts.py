@@ -33,7 +33,7 @@ SHORTEST_PASSWORD = 8
 
 _USED_AFTER = timedelta(minutes=5)
 """A session's last use is written this seldom; it is compared with hours."""
-_HEARD_AFTER_SECONDS = 60.0
+_HEARD_AFTER_MS = 60_000
 _IDENTITY_SECONDS = 1.0
 """How long a token once checked is believed: so late another process's revocation may be noticed."""
 _IDENTITIES = 10_000
@@ -86,7 +86,7 @@ class Accounts:
         self._passwords = Passwords()
         self._attempts = Attempts(monotonic)
         self._identities: dict[str, tuple[DeviceIdentity, float]] = {}
-        self._heard: dict[str, tuple[float, int | None, int | None]] = {}
+        self._heard: dict[str, tuple[int, int | None, int | None]] = {}
         self._on_devices: list[Callable[[], None]] = []
 
     def close(self) -> None:
@@ -242,13 +242,12 @@ class Accounts:
         Written when what it holds has changed, and otherwise once a minute.
         """
         operations, photos = _holding(holding)
-        now = self._monotonic()
+        at_ms = self._now_ms()
         written = self._heard.get(identity.device)
         is_news = written is None or written[1:] != (operations, photos)
-        if written is not None and not is_news and now < written[0] + _HEARD_AFTER_SECONDS:
+        if written is not None and not is_news and abs(at_ms - written[0]) < _HEARD_AFTER_MS:
             return
-        self._heard[identity.device] = (now, operations, photos)
-        at_ms = self._now_ms()
+        self._heard[identity.device] = (at_ms, operations, photos)
         await self._storage.write(
             lambda writing: writing.people.heard_from(identity.device, at_ms, operations, photos),
         )

@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from fontTools.pens.boundsPen import BoundsPen
+from fontTools.pens.boundsPen import BoundsPen  # type: ignore[import-untyped]
 from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 
 from sync_server.app_files import listing

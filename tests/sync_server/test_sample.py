@@ -114,6 +114,23 @@ def test_everybody_is_there_with_portrait_and_certificates(company: Company) -> 
     assert company.storage.read_now(lambda reading: reading.prices.all()) == PRICES
 
 
+def test_a_phone_was_last_heard_from_when_it_last_sent_something(company: Company) -> None:
+    """Not when its first entry came: nobody works through today's visit with a phone silent for four weeks."""
+    devices = company.storage.read_now(lambda reading: reading.people.devices())
+    received = {
+        device.id: max(
+            entry.received_at
+            for file in company.files()
+            for entry in file.history
+            if entry.envelope is not None and entry.envelope.device == device.id
+        )
+        for device in devices
+    }
+    for device in devices:
+        assert device.last_heard_at is not None
+        assert received[device.id] - timedelta(minutes=2) <= device.last_heard_at <= NOW, device.name
+
+
 @pytest.mark.parametrize("hour", [0, 3, 7, 12, 18, 23])
 def test_the_story_is_in_order_at_every_hour_of_the_day(hour: int) -> None:
     """Whenever `make demo` is first run: each ticket's steps follow one another and end before now."""
