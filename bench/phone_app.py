@@ -1,7 +1,7 @@
 """The phone's app with a stopwatch in it: published by bench.phone in the place of main.py, never otherwise.
 
-Says in the console: `opened` when the store is open and its tickets are read, `recorded` with how long each of some
-notes took to be on the disk. Times are the page's clock, in milliseconds since 1970.
+Says in the console: `opened` when the store is open and its tickets are read; `recorded`, once the office has them,
+with how long each of some notes took to be on the disk. Times are the page's clock, in milliseconds since 1970.
 """
 
 import asyncio
@@ -46,6 +46,8 @@ async def _record() -> None:
         phone.actions.add_note(ticket, "换了整流器，观察十分钟没有再闪")
         took.append((time.perf_counter() - started) * 1000)
         await asyncio.sleep(0)
+    while phone.store.waiting():  # noqa: ASYNC110
+        await asyncio.sleep(0.5)
     _say("recorded", took_ms=took)
 
 
