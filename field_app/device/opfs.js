@@ -43,8 +43,10 @@
         return fail(fault.name === 'QuotaExceededError' ? NO_SPACE : INPUT_OUTPUT);
       }
     };
+    // Nobody else writes, so sizes are kept here: SQLite asks for them some twenty times in a transaction.
+    const sizes = Object.fromEntries(Object.keys(handles).map((name) => [name, handles[name].getSize()]));
     // A file of no bytes is one that is not there: handles cannot be created later, so they all exist from the start.
-    const present = new Set(Object.keys(handles).filter((name) => handles[name].getSize() > 0));
+    const present = new Set(Object.keys(handles).filter((name) => sizes[name] > 0));
     let unflushed = null;
     const flush = () => {
       if (unflushed === null) return;
@@ -55,6 +57,11 @@
       if (unflushed !== name) flush();
       unflushed = name;
     };
+    const resize = (name, size) => {
+      changing(name);
+      handles[name].truncate(size);
+      sizes[name] = size;
+    };
     const attributes = (node, size, links) => {
       const time = new Date(node.changedAt);
       return {
@@ -64,11 +71,11 @@
     };
 
     const fileNode = {
-      getattr: (node) => attributes(node, handles[node.name].getSize(), 1),
+      getattr: (node) => attributes(node, sizes[node.name], 1),
       setattr(node, changes) {
         if (changes.mode !== undefined) node.mode = changes.mode;
         if (changes.size !== undefined) {
-          attempt(() => { changing(node.name); handles[node.name].truncate(changes.size); });
+          attempt(() => resize(node.name, changes.size));
         }
       },
     };
@@ -79,13 +86,21 @@
         attempt(() => handles[stream.node.name].read(buffer.subarray(offset, offset + length), { at: position })),
       write(stream, buffer, offset, length, position) {
         stream.node.changedAt = Date.now();
+        const name = stream.node.name;
         return attempt(() => {
-          changing(stream.node.name);
-          return handles[stream.node.name].write(buffer.subarray(offset, offset + length), { at: position });
+          changing(name);
+          try {
+            const written = handles[name].write(buffer.subarray(offset, offset + length), { at: position });
+            sizes[name] = Math.max(sizes[name], position + written);
+            return written;
+          } catch (fault) {
+            sizes[name] = handles[name].getSize();  // some of it may have been written before the disk was full
+            throw fault;
+          }
         });
       },
       llseek(stream, offset, whence) {
-        const from = [0, stream.position, handles[stream.node.name].getSize()][whence];
+        const from = [0, stream.position, sizes[stream.node.name]][whence];
         return from + offset < 0 ? fail(INVALID) : from + offset;
       },
       fsync() { attempt(flush); return 0; },
@@ -104,7 +119,7 @@
         return makeFile(parent, name);
       },
       unlink(parent, name) {
-        attempt(() => { changing(name); handles[name].truncate(0); flush(); });
+        attempt(() => { resize(name, 0); flush(); });
         present.delete(name);
       },
       rename: () => fail(NOT_PERMITTED),
