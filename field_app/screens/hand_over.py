@@ -62,8 +62,8 @@ def kept_statement(draft: Draft) -> Statement | None:
         return None
 
 
-@component
-def HandOverPage() -> ft.Control:
+def while_customer_decides(page: Callable[[AppState, Ticket], ft.Control]) -> ft.Control:
+    """One of the customer's pages, for as long as there is work to accept or to object to."""
     app = use_app()
     ticket_id = ft.use_route_params().get("ticket", "")
     ticket = app.ticket(ticket_id)
@@ -71,7 +71,12 @@ def HandOverPage() -> ft.Control:
         return gone(app, ticket_id)
     if ticket.status is not Status.WORK_DONE:
         return handed_back(app, ticket)
-    return HandOver(app, ticket)
+    return page(app, ticket)
+
+
+@component
+def HandOverPage() -> ft.Control:
+    return while_customer_decides(HandOver)
 
 
 @component
@@ -190,14 +195,7 @@ def _shown(parts: Sequence[Section]) -> list[ft.Control]:
 @component
 def ObjectionPage() -> ft.Control:
     """What the customer does not accept, in their words, with a photo if they wish."""
-    app = use_app()
-    ticket_id = ft.use_route_params().get("ticket", "")
-    ticket = app.ticket(ticket_id)
-    if ticket is None:
-        return gone(app, ticket_id)
-    if ticket.status is not Status.WORK_DONE:
-        return handed_back(app, ticket)
-    return ObjectionForm(app, ticket)
+    return while_customer_decides(ObjectionForm)
 
 
 @component

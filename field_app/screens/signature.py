@@ -8,26 +8,16 @@ from field_app.components.boundary import component
 from field_app.components.frame import NoticeBar
 from field_app.components.identifiers import identified
 from field_app.components.signature_pad import SignaturePad, Stroke, Strokes
-from field_app.screens.hand_over import draft_key, handed_back, kept_statement, statement_of
+from field_app.screens.hand_over import draft_key, kept_statement, statement_of, while_customer_decides
 from field_app.screens.paper import on_paper
-from field_app.screens.ticket import gone
 from field_app.state.app import AppState, Handler
-from field_app.state.current import use_app
 from field_app.state.drafts import Draft, use_draft
-from shared_schema.lifecycle import Status
 from shared_schema.ticket import Ticket
 
 
 @component
 def SignaturePage() -> ft.Control:
-    app = use_app()
-    ticket_id = ft.use_route_params().get("ticket", "")
-    ticket = app.ticket(ticket_id)
-    if ticket is None:
-        return gone(app, ticket_id)
-    if ticket.status is not Status.WORK_DONE:
-        return handed_back(app, ticket)
-    return Sign(app, ticket)
+    return while_customer_decides(Sign)
 
 
 def _drawn_before(draft: Draft) -> Strokes:

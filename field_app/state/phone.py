@@ -12,8 +12,6 @@ from field_app.store import Identity, Store
 from field_app.sync import OfficeOverHttp, SyncEngine
 from shared_schema.sync_protocol import Away
 
-_TIMEOUT_SECONDS = 20.0
-
 
 class Phone(Struct):
     device: Device
@@ -28,9 +26,7 @@ class Phone(Struct):
         """Raises StoreInUse or StorageMissing (device.contract)."""
         path = await device.persistence.open()
         store = Store.open(path, device.persistence.flush, now=device.now, random_bytes=device.random_bytes)
-        client = httpx.AsyncClient(
-            base_url=device.office_url, transport=device.http_transport(), timeout=_TIMEOUT_SECONDS
-        )
+        client = httpx.AsyncClient(base_url=device.office_url, transport=device.http_transport())
         engine = SyncEngine(store, OfficeOverHttp(client, store), device)
         return cls(device, store, engine, Actions(store, engine), client)
 
