@@ -56,6 +56,7 @@ class Rounds:
         self._may_see = may_see
         self._holdings: dict[str, tuple[int, Holding]] = {}
         """Technician → what belongs on the phone since the feed position that changed it last."""
+        self._resumed_after = storage.read_now(lambda reading: reading.feed.resumed_after())
 
     async def round(self, identity: DeviceIdentity, request: RoundRequest) -> bytes:
         """The RoundReply, encoded."""
@@ -82,7 +83,7 @@ class Rounds:
     ) -> bytes | None:
         """The RoundReply where there is nothing to tell and nothing to look up; None where there may be."""
         person = identity.person
-        if not standing.scope <= request.cursor <= standing.feed:
+        if not standing.scope <= request.cursor <= standing.feed or request.cursor < self._resumed_after:
             return None
         if not request.reference or self._references.version(person, standing.reference) != request.reference:
             return None
@@ -99,7 +100,11 @@ class Rounds:
     ) -> bytes:
         person = identity.person
         standing = standing_of(reading.row(STANDING, about(identity.device, person.id)))
-        # A cursor from the future: the office was restored from a backup. What it has is told from the beginning.
+        if 0 < request.cursor < self._resumed_after:
+            # The office was restored from a backup since: what this phone was told may be of the history that was
+            # lost. A cursor set back makes it take everything anew, and offer its photos again.
+            return self._encoded(standing, 0, verdicts, more=True, in_step=None)
+        # A cursor from the future: the database was set back by other means. What it has is told from the beginning.
         cursor = request.cursor if request.cursor <= standing.feed else 0
         rows: list[FeedRow] = []
         if cursor < standing.scope:
