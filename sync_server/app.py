@@ -7,6 +7,7 @@ this returns, and so do the tests.
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
@@ -39,9 +40,12 @@ def health() -> Response[bytes]:
     return Response(b'{"status":"ok"}', media_type=MediaType.JSON)
 
 
-def create_app(settings: Settings, storage: Storage, clock: Clock) -> Litestar:
-    """The whole office. `storage` stays the caller's, and open after the application has shut down."""
-    accounts = Accounts(storage, settings, clock)
+def create_app(
+    settings: Settings, storage: Storage, clock: Clock, *, monotonic: Callable[[], float] = time.monotonic
+) -> Litestar:
+    """The whole office. `storage` stays the caller's, and open after the application has shut down. `monotonic` counts
+    seconds that never run backwards."""
+    accounts = Accounts(storage, settings, clock, monotonic=monotonic)
     photo_files = PhotoFiles(settings.data)
     desk = Desk(storage, photo_files, clock, settings.time_zone)
     rounds = Rounds(storage, References(settings), clock, access_ticket)

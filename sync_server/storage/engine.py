@@ -50,7 +50,9 @@ class Storage:
     """`work` handed to a write may run more than once (a group redone, a deadlock retried), so it changes the database
     and nothing else."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, on_waiting: Callable[[], None] | None = None) -> None:
+        """`on_waiting`, in place of a writer's thread: called whenever a write begins to wait. Whoever gives it calls
+        `write_waiting` when it is time to, and is then the one thread that writes."""
         address = _address(url)
         self.is_embedded = address.get_backend_name() == "sqlite"
         if self.is_embedded and address.database:
@@ -67,13 +69,16 @@ class Storage:
         self._compiled: dict[object, tuple[str, Mapping[str, Any]]] = {}
         self._waiting: queue.SimpleQueue[_Write[Any] | None] = queue.SimpleQueue()
         self._on_feed: list[Callable[[int], None]] = []
-        self._writer = threading.Thread(target=self._write_forever, name="storage-write", daemon=True)
-        self._writer.start()
+        self._on_waiting = on_waiting
+        self._writer: threading.Thread | None = None
+        if on_waiting is None:
+            self._writer = threading.Thread(target=self._write_forever, name="storage-write", daemon=True)
+            self._writer.start()
 
     @classmethod
-    def open(cls, url: str) -> "Storage":
+    def open(cls, url: str, *, on_waiting: Callable[[], None] | None = None) -> "Storage":
         """The database at `url`, brought to the newest form first. Raises StorageUnavailable."""
-        storage = cls(url)
+        storage = cls(url, on_waiting=on_waiting)
         try:
             storage.prepare()
         except BaseException:
@@ -141,8 +146,21 @@ class Storage:
             else:
                 outcome.set_exception(fault)
 
-        self._waiting.put(_Write(work, lambda result, fault: _call_in(loop, settle, result, fault)))
+        self._wait(_Write(work, lambda result, fault: _call_in(loop, settle, result, fault)))
         return await outcome
+
+    def _wait(self, write: _Write[Any]) -> None:
+        self._waiting.put(write)
+        if self._on_waiting is not None:
+            self._on_waiting()
+
+    def write_waiting(self) -> bool:
+        """Make the writes that wait, as many as share a transaction; whether there were any. See `on_waiting`."""
+        assert self._writer is None, "the writer's thread does this"
+        group, _ = self._next_group(block=False)
+        if group:
+            self._write_group(group)
+        return bool(group)
 
     def read_now(self, work: Callable[[Reading], T]) -> T:
         try:
@@ -172,6 +190,7 @@ class Storage:
 
     def write_now(self, work: Callable[[Writing], T]) -> T:
         """As `write`, for callers without an event loop."""
+        assert self._writer is not None, "whoever writes is waiting here"
         outcome: Future[T] = Future()
 
         def settle(result: Any, fault: BaseException | None) -> None:
@@ -185,8 +204,12 @@ class Storage:
 
     def close(self) -> None:
         """Finish the writes that wait, then let go of the database."""
-        self._waiting.put(None)
-        self._writer.join()
+        if self._writer is None:
+            while self.write_waiting():
+                pass
+        else:
+            self._waiting.put(None)
+            self._writer.join()
         self._readers.shutdown()
         for connection in self._connections:
             connection.close()
@@ -196,21 +219,24 @@ class Storage:
     # -- the writer's thread -------------------------------------------------------------------------------------------
 
     def _write_forever(self) -> None:
-        while (first := self._waiting.get()) is not None:
-            group = [first]
-            closing = False
-            while len(group) < GROUP:
-                try:
-                    following = self._waiting.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    closing = True
-                    break
-                group.append(following)
-            self._write_group(group)
-            if closing:
-                return
+        is_closing = False
+        while not is_closing:
+            group, is_closing = self._next_group(block=True)
+            if group:
+                self._write_group(group)
+
+    def _next_group(self, *, block: bool) -> tuple[list[_Write[Any]], bool]:
+        """The writes that wait by now, where `block` after waiting for the first; and whether they are the last."""
+        group: list[_Write[Any]] = []
+        while len(group) < GROUP:
+            try:
+                following = self._waiting.get(block and not group)
+            except queue.Empty:
+                break
+            if following is None:
+                return group, True
+            group.append(following)
+        return group, False
 
     def _write_group(self, group: list[_Write[Any]]) -> None:
         if len(group) > 1:
