@@ -7,17 +7,30 @@ arrival, signature, objection) is filed as late, a move that no longer fits is k
 is left for what no honest, up-to-date device sends.
 """
 
-from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from shared_schema import operations as op
 from shared_schema.evidence import Arrival, Note, Objection, Photo, SignOff, Statement, digest
-from shared_schema.lifecycle import MOVES, OFFICE_ROLES, ON_VISIT, OPEN, OVER, VISIT_KINDS, Role, Status, may_move
+from shared_schema.lifecycle import (
+    MOVES,
+    OFFICE_ROLES,
+    ON_VISIT,
+    OPEN,
+    OVER,
+    VISIT_KINDS,
+    Role,
+    Status,
+    may_be_taken,
+    may_move,
+)
+from shared_schema.moments import happened_at
 from shared_schema.operations import Envelope
 from shared_schema.rejections import (
+    AlreadyDecided,
     ChangedMeanwhile,
     MoveNotAllowed,
     NotAVisit,
@@ -27,10 +40,24 @@ from shared_schema.rejections import (
     StatementAltered,
     StepMissing,
     TicketExists,
+    UnknownItem,
     UnknownTicket,
     WindowReversed,
 )
-from shared_schema.ticket import Assignment, Proposal, RemoteHelp, Ticket, late_evidence
+from shared_schema.ticket import (
+    Assignment,
+    Decision,
+    Outcome,
+    Proposal,
+    RemoteHelp,
+    Ticket,
+    late_evidence,
+    undecided,
+    unreviewed,
+)
+
+if TYPE_CHECKING:
+    from shared_schema.ticket import LateEvidence
 
 Result: TypeAlias = Ticket | Rejection
 
@@ -78,8 +105,17 @@ def apply(envelope: Envelope, ticket: Ticket | None) -> Result:
             | op.CancelTicket()
             | op.CloseTicket()
             | op.ReopenTicket()
+            | op.MergeDuplicate()
         ):
             return _decided(envelope, operation, ticket)
+        case op.TakeProposal() | op.DismissProposal() | op.ReviewEvidence():
+            return _settled(envelope, operation, ticket)
+        case op.AnswerRefusal():
+            if envelope.actor.role is not Role.TECHNICIAN:
+                return RoleNotAllowed(envelope.actor.role)
+            if ticket is None or not _may_know(envelope, ticket):
+                return UnknownTicket()
+            return _next(ticket)
         case _:
             assert_never(operation)
 
@@ -93,14 +129,6 @@ def filing(operation_id: str, after: Result) -> Filing:
     if any(item.operation_id == operation_id for item in late_evidence(after)):
         return Filing.LATE
     return Filing.APPLIED
-
-
-def happened_at(envelope: Envelope) -> datetime:
-    """When it happened by the server's clock, as well as the device knew."""
-    try:
-        return envelope.occurred_at + timedelta(milliseconds=envelope.clock.offset_ms)
-    except OverflowError:  # a clock set to the year 9999: the device's own word is all there is
-        return envelope.occurred_at
 
 
 def _next(ticket: Ticket, **changes: Any) -> Ticket:
@@ -214,6 +242,7 @@ def _misfit(envelope: Envelope, operation: op.VisitOperation, ticket: Ticket) ->
         happened_at(envelope),
         op.kind_of(operation),
         _typed_words(operation),
+        operation.done if isinstance(operation, op.FinishWork) else UNSET,
     )
     return _next(ticket, proposals=(*ticket.proposals, proposal))
 
@@ -291,6 +320,7 @@ _Decision: TypeAlias = (
     | op.CancelTicket
     | op.CloseTicket
     | op.ReopenTicket
+    | op.MergeDuplicate
 )
 
 
@@ -320,6 +350,10 @@ def _decided(envelope: Envelope, operation: _Decision, ticket: Ticket | None) ->
             return _assigned(envelope, operation, ticket)
         case op.CancelTicket(reason=reason):
             return _next(ticket, status=Status.CANCELLED, over_because=reason, over_at=at)
+        case op.MergeDuplicate(into=into, words=words):
+            if into == ticket.id:
+                return UnknownTicket()
+            return _next(ticket, status=Status.CANCELLED, duplicate_of=into, over_because=words, over_at=at)
         case op.CloseTicket(words=words):
             return _next(ticket, status=Status.CLOSED, over_because=words, over_at=at)
         case op.ReopenTicket(reason=reason):
@@ -332,6 +366,7 @@ def _decided(envelope: Envelope, operation: _Decision, ticket: Ticket | None) ->
                 waiting_for="",
                 found="",
                 done="",
+                duplicate_of=None,
                 over_because="",
                 over_at=None,
                 notes=(*ticket.notes, Note(envelope.id, envelope.actor.person, at, reason)),
@@ -369,3 +404,65 @@ def _formers(ticket: Ticket, technician: str | None) -> tuple[str, ...]:
     """Everyone who has had the ticket, without whoever has it next."""
     formers = dict.fromkeys((*ticket.former_technicians, *((ticket.technician,) if ticket.technician else ())))
     return tuple(person for person in formers if person != technician)
+
+
+# -- what the desk makes of what came late ----------------------------------------------------------------------------
+
+
+def _settled(
+    envelope: Envelope, operation: op.TakeProposal | op.DismissProposal | op.ReviewEvidence, ticket: Ticket | None
+) -> Result:
+    """In any status: what came late may be about a ticket that is over."""
+    if envelope.actor.role not in OFFICE_ROLES:
+        return RoleNotAllowed(envelope.actor.role)
+    if ticket is None:
+        return UnknownTicket()
+    waiting: tuple[Proposal | LateEvidence, ...]
+    match operation:
+        case op.TakeProposal(proposal=about, words=words):
+            outcome, waiting = Outcome.TAKEN, undecided(ticket)
+        case op.DismissProposal(proposal=about, reason=words):
+            outcome, waiting = Outcome.DISMISSED, undecided(ticket)
+        case op.ReviewEvidence(evidence=about, words=words):
+            outcome, waiting = Outcome.REVIEWED, unreviewed(ticket)
+        case _:
+            assert_never(operation)
+    item = next((each for each in waiting if each.operation_id == about), None)
+    if item is None:
+        return AlreadyDecided() if any(each.about == about for each in ticket.decisions) else UnknownItem()
+    changes: dict[str, Any] = {}
+    if outcome is Outcome.TAKEN:
+        assert isinstance(item, Proposal), item
+        if ticket.assignment is None or not may_be_taken(item.kind, ticket.status):
+            return MoveNotAllowed(item.kind, ticket.status)
+        changes = _counting(envelope, item, ticket)
+    decision = Decision(envelope.id, about, outcome, envelope.actor.person, happened_at(envelope), words)
+    return _next(ticket, decisions=(*ticket.decisions, decision), **changes)
+
+
+def _counting(envelope: Envelope, proposal: Proposal, ticket: Ticket) -> dict[str, Any]:
+    """What changes on the ticket when the proposed step counts: whoever took it has the ticket again."""
+    changes: dict[str, Any] = {}
+    assert ticket.assignment is not None, ticket.id
+    if proposal.proposed_by != ticket.technician:
+        changes["assignment"] = replace(
+            ticket.assignment,
+            technician=proposal.proposed_by,
+            assigned_by=envelope.actor.person,
+            assigned_at=happened_at(envelope),
+        )
+        changes["former_technicians"] = _formers(ticket, proposal.proposed_by)
+    if proposal.kind == "show_credential":
+        changes["credential_shown_at"] = ticket.credential_shown_at or proposal.proposed_at
+        return changes
+    changes["status"] = MOVES[proposal.kind][1]
+    match proposal.kind:
+        case "confirm_problem":
+            changes["confirmed_problem"] = proposal.words
+        case "wait_for":
+            changes["waiting_for"] = proposal.words
+        case "finish_work":
+            changes["found"], changes["done"] = proposal.found, proposal.done or ""
+        case _:
+            changes["waiting_for"] = ""
+    return changes

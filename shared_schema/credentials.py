@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from shared_schema.identifiers import Count, Line, PersonId, RequiredLine, Sha256
 
@@ -45,3 +45,5 @@ class Reference(Struct, frozen=True):
     office_phone: Line
     people: dict[PersonId, Line]
     """Names of those who appear on this technician's tickets."""
+    rescue_key: Annotated[bytes, Meta(min_length=65, max_length=65)] | UnsetType = UNSET
+    """The office's public key (P-256, an uncompressed point) that rescue files are sealed for; Base64 in JSON."""

@@ -100,10 +100,33 @@ MOVES: dict[str, tuple[frozenset[Status], Status]] = {
     "close_ticket": (frozenset({Status.SIGNED_OFF, Status.SOLVED_REMOTELY}), Status.CLOSED),
     "reopen_ticket": (OVER, Status.REOPENED),
     "cancel_ticket": (OPEN - {Status.SIGNED_OFF}, Status.CANCELLED),
+    "merge_duplicate": (OPEN - {Status.SIGNED_OFF}, Status.CANCELLED),
 }
 """Operation kind → (statuses it may start from, status it leads to). Operations not named here move nothing."""
+
+
+PROGRESS = {
+    Status.ASSIGNED: 0,
+    Status.ACCEPTED: 1,
+    Status.TRAVELLING: 2,
+    Status.ARRIVED: 3,
+    Status.WORKING: 4,
+    Status.WAITING: 4,
+    Status.OBJECTED: 4,
+    Status.WORK_DONE: 5,
+}
+"""How far a visit has come. A proposal that a dispatcher takes moves a ticket on, never back."""
 
 
 def may_move(kind: str, status: Status) -> bool:
     """Whether the operation `kind` fits a ticket in `status`; the other conditions are `apply`'s."""
     return kind in MOVES and status in MOVES[kind][0]
+
+
+def may_be_taken(kind: str, status: Status) -> bool:
+    """Whether a dispatcher can let a proposed step count on a ticket that stands in `status` now."""
+    if kind == "show_credential":
+        return status in PROGRESS
+    if may_move(kind, status):
+        return True
+    return kind in MOVES and status in PROGRESS and PROGRESS.get(MOVES[kind][1], -1) > PROGRESS[status]

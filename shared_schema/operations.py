@@ -6,9 +6,10 @@ ignoring a field would lose what a person typed into it.
 """
 
 from datetime import datetime
+from enum import Enum
 from typing import Annotated, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from shared_schema.evidence import PHOTO_BYTES, PhotoSlot, Signature, Statement
 from shared_schema.identifiers import (
@@ -94,6 +95,32 @@ class ReopenTicket(_Operation, frozen=True, tag="reopen_ticket"):
     reason: RequiredWords
 
 
+class MergeDuplicate(_Operation, frozen=True, tag="merge_duplicate"):
+    """The same request came twice: this ticket ends, `into` goes on. What is on it stays on it."""
+
+    into: TicketId
+    words: Words = ""
+
+
+class TakeProposal(_Operation, frozen=True, tag="take_proposal"):
+    """Let a step count that no longer fitted when it arrived."""
+
+    proposal: OperationId
+    words: Words = ""
+
+
+class DismissProposal(_Operation, frozen=True, tag="dismiss_proposal"):
+    proposal: OperationId
+    reason: RequiredWords
+
+
+class ReviewEvidence(_Operation, frozen=True, tag="review_evidence"):
+    """Somebody at the desk has looked at late evidence."""
+
+    evidence: OperationId
+    words: Words = ""
+
+
 # -- made on the technician's phone ----------------------------------------------------------------------------------
 
 
@@ -152,6 +179,25 @@ class RaiseObjection(_Operation, frozen=True, tag="raise_objection"):
     photos: Annotated[tuple[Sha256, ...], Meta(max_length=50)] = ()
 
 
+class RefusalAnswer(str, Enum):
+    """What a technician made of an operation that was refused."""
+
+    NOTED = "noted"
+    """Its words were kept as a note."""
+    CORRECTED = "corrected"
+    """It was made again, as it should have been."""
+    WITHDRAWN = "withdrawn"
+
+
+class AnswerRefusal(_Operation, frozen=True, tag="answer_refusal"):
+    """The technician has read a refusal and dealt with it. The ticket is left as it is."""
+
+    refused: OperationId
+    answer: RefusalAnswer
+    by: OperationId | None = None
+    """The note or the corrected operation that takes its place; none where it was withdrawn."""
+
+
 # -- made by either ---------------------------------------------------------------------------------------------------
 
 
@@ -177,6 +223,10 @@ OfficeOperation: TypeAlias = (
     | CancelTicket
     | CloseTicket
     | ReopenTicket
+    | MergeDuplicate
+    | TakeProposal
+    | DismissProposal
+    | ReviewEvidence
 )
 VisitOperation: TypeAlias = (
     AcceptTicket
@@ -190,7 +240,7 @@ VisitOperation: TypeAlias = (
     | SignOffVisit
     | RaiseObjection
 )
-Operation: TypeAlias = OfficeOperation | VisitOperation | AddNote | AddPhoto
+Operation: TypeAlias = OfficeOperation | VisitOperation | AnswerRefusal | AddNote | AddPhoto
 
 
 def kind_of(operation: Operation) -> str:
@@ -214,6 +264,10 @@ class Clock(Struct, frozen=True, forbid_unknown_fields=True):
     offset_ms: Annotated[int, Meta(ge=-(2**50), le=2**50)] = 0
     uncertainty_ms: Count | None = None
     """None: never measured."""
+    anchored_at_ms: Annotated[int, Meta(ge=0, le=2**50)] | UnsetType = UNSET
+    """When it was measured: Unix time in milliseconds by the server's clock. Unset before protocol 2."""
+    since_anchor_ms: Count | UnsetType = UNSET
+    """Time since then by a clock nobody can set; unset where the app has been started anew in between."""
 
 
 FIRST_HASH = "0" * 64

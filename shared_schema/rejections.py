@@ -85,6 +85,14 @@ class SequenceTaken(_Rejection, frozen=True, tag="sequence_taken"):
     """The office already holds another operation under this number of the device's journal."""
 
 
+class UnknownItem(_Rejection, frozen=True, tag="unknown_item"):
+    """The proposal or evidence that is decided about is not on the ticket."""
+
+
+class AlreadyDecided(_Rejection, frozen=True, tag="already_decided"):
+    """Somebody has taken, dismissed or reviewed it before."""
+
+
 Rejection: TypeAlias = (
     MoveNotAllowed
     | StepMissing
@@ -102,6 +110,8 @@ Rejection: TypeAlias = (
     | UnknownTechnician
     | JournalBroken
     | SequenceTaken
+    | UnknownItem
+    | AlreadyDecided
 )
 
 

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Annotated, Protocol, TypeAlias
 
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from shared_schema.apply import Filing
 from shared_schema.credentials import Reference
@@ -16,8 +16,11 @@ from shared_schema.identifiers import Count, DeviceId, Line, PersonId, RequiredL
 from shared_schema.rejections import Rejection
 from shared_schema.ticket import Ticket
 
-PROTOCOL = 1
-"""The version this code speaks; a message of another major version is answered with `upgrade-required`."""
+PROTOCOL = 2
+"""The version this code speaks. 2: signed journals, anchored clocks, decisions on what came late."""
+
+OLDEST_PROTOCOL = 1
+"""The oldest version whose rounds the office takes; what an older or a newer one says is `upgrade-required`."""
 
 OPERATIONS_PER_ROUND = 200
 CHANGES_PER_ROUND = 200
@@ -32,6 +35,23 @@ class Holding(Struct, frozen=True):
     digest: Sha256
 
 
+class SignedHead(Struct, frozen=True):
+    """A device's word that its journal is this one: each envelope names the hash of the one before it."""
+
+    sequence: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+    hash: Sha256
+    """Of the envelope with that number."""
+    key: Annotated[bytes, Meta(min_length=32, max_length=32)]
+    """The device's public key, Ed25519; Base64 in JSON."""
+    signature: Annotated[bytes, Meta(min_length=64, max_length=64)]
+    """Over `head_text`."""
+
+
+def head_text(device: str, sequence: int, hash_: str) -> bytes:
+    """What a device signs."""
+    return f"doorstep journal 1\n{device}\n{sequence}\n{hash_}\n".encode()
+
+
 class RoundRequest(Struct, frozen=True):
     protocol: int
     device: DeviceId
@@ -41,6 +61,8 @@ class RoundRequest(Struct, frozen=True):
     reference: str = ""
     """Version of the Reference held."""
     holding: Holding | None = None
+    head: SignedHead | UnsetType = UNSET
+    """Of the newest operation in `ops`, or of the newest the office holds; unset where the device cannot sign."""
 
 
 class Verdict(Struct, frozen=True, omit_defaults=True):
@@ -83,6 +105,10 @@ class RoundReply(Struct, frozen=True, omit_defaults=True):
     in_step: bool | None = None
     """The answer to `holding`; None where there was nothing to compare."""
     reference: Reference | None = None
+    signed_through: int = 0
+    """Up to this number the office holds the journal under the device's own signature."""
+    upgrade: bool = False
+    """What was brought has been taken, but nothing is told until the app has been updated."""
 
 
 class EnrolRequest(Struct, frozen=True):
@@ -93,6 +119,8 @@ class EnrolRequest(Struct, frozen=True):
     """Made by the phone, so that asking again after a lost reply is the same request."""
     name: Line = ""
     platform: Line = ""
+    public_key: Annotated[bytes, Meta(min_length=32, max_length=32)] | UnsetType = UNSET
+    """The device's, Ed25519; Base64 in JSON. Unset where the device cannot sign."""
 
 
 class EnrolReply(Struct, frozen=True):

@@ -1,9 +1,10 @@
 """A ticket as everybody sees it: the sum of the operations applied to it."""
 
 from datetime import date, datetime
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from shared_schema.evidence import Arrival, Note, Objection, Photo, SignOff
 from shared_schema.identifiers import Count, Line, OperationId, PersonId, RequiredLine, RequiredWords, TicketId, Words
@@ -60,6 +61,33 @@ class Proposal(Struct, frozen=True):
     kind: str
     words: Words
     """Everything the technician had typed into it."""
+    done: Words | UnsetType = UNSET
+    """Of finished work: what was done. `words` then holds what was found, a line end, and this."""
+
+    @property
+    def found(self) -> str:
+        """Of finished work: what was found; of any other step all its words."""
+        return self.words.removesuffix(f"\n{self.done}") if isinstance(self.done, str) else self.words
+
+
+class Outcome(str, Enum):
+    TAKEN = "taken"
+    """The proposed step counts."""
+    DISMISSED = "dismissed"
+    REVIEWED = "reviewed"
+    """Late evidence that somebody at the desk has looked at."""
+
+
+class Decision(Struct, frozen=True):
+    """What the desk made of a proposal or of late evidence; those themselves are never altered."""
+
+    operation_id: OperationId
+    about: OperationId
+    """The operation that proposed, or brought the evidence."""
+    outcome: Outcome
+    decided_by: PersonId
+    decided_at: datetime
+    words: Words
 
 
 class Ticket(Struct, frozen=True, omit_defaults=True):
@@ -93,6 +121,8 @@ class Ticket(Struct, frozen=True, omit_defaults=True):
     sign_offs: tuple[SignOff, ...] = ()
     objections: tuple[Objection, ...] = ()
     proposals: tuple[Proposal, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    duplicate_of: TicketId | None = None
     over_because: Words = ""
     """Why it was cancelled, or what the follow-up call said when it was closed."""
     over_at: datetime | None = None
@@ -117,3 +147,24 @@ def late_evidence(ticket: Ticket) -> "tuple[LateEvidence, ...]":
         ticket.objections,
     )
     return tuple(item for group in groups for item in group if item.late)
+
+
+def _decided(ticket: Ticket) -> set[str]:
+    return {decision.about for decision in ticket.decisions}
+
+
+def undecided(ticket: Ticket) -> tuple[Proposal, ...]:
+    """Proposals the desk has neither taken nor dismissed."""
+    if not ticket.proposals:
+        return ()
+    decided = _decided(ticket)
+    return tuple(proposal for proposal in ticket.proposals if proposal.operation_id not in decided)
+
+
+def unreviewed(ticket: Ticket) -> "tuple[LateEvidence, ...]":
+    """Late evidence nobody at the desk has looked at."""
+    late = late_evidence(ticket)
+    if not late:
+        return ()
+    decided = _decided(ticket)
+    return tuple(item for item in late if item.operation_id not in decided)

@@ -12,13 +12,14 @@ import msgspec
 from msgspec import Struct
 
 from shared_schema import wire
-from shared_schema.apply import Filing, happened_at
+from shared_schema.apply import Filing
 from shared_schema.lifecycle import Kind, Severity, Status
+from shared_schema.moments import happened_at
 from shared_schema.operations import Actor, CreateTicket, Envelope
 from shared_schema.operations import Clock as ClockReading
 from shared_schema.rejections import Rejection
 from shared_schema.sync_protocol import Verdict
-from shared_schema.ticket import Ticket, Window, late_evidence
+from shared_schema.ticket import Ticket, Window, undecided, unreviewed
 from sync_server.clock import Clock, milliseconds, moment
 from sync_server.services.operations import arrived, receive
 from sync_server.services.photo_files import PhotoFiles
@@ -249,7 +250,7 @@ def _summaries(reading: Reading, tickets: list[Ticket]) -> list[TicketSummary]:
             technician=ticket.technician,
             technician_name=names.get(ticket.technician or "", ""),
             window=ticket.assignment.window if ticket.assignment else None,
-            late=len(late_evidence(ticket)) + len(ticket.proposals),
+            late=len(unreviewed(ticket)) + len(undecided(ticket)),
         )
         for ticket in tickets
     ]

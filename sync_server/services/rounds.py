@@ -16,7 +16,6 @@ from shared_schema.credentials import Reference
 from shared_schema.lifecycle import OVER
 from shared_schema.sync_protocol import (
     CHANGES_PER_ROUND,
-    PROTOCOL,
     Holding,
     PutTicket,
     RoundReply,
@@ -93,7 +92,7 @@ class Rounds:
             if scope != standing.scope:
                 return None
             in_step = held == request.holding
-        return self._encoded(standing, standing.feed, verdicts, in_step=in_step)
+        return self._encoded(request.protocol, standing, standing.feed, verdicts, in_step=in_step)
 
     def _answer(
         self, reading: Reading, identity: DeviceIdentity, request: RoundRequest, verdicts: list[bytes]
@@ -103,7 +102,7 @@ class Rounds:
         if 0 < request.cursor < self._resumed_after:
             # The office was restored from a backup since: what this phone was told may be of the history that was
             # lost. A cursor set back makes it take everything anew, and offer its photos again.
-            return self._encoded(standing, 0, verdicts, more=True, in_step=None)
+            return self._encoded(request.protocol, standing, 0, verdicts, more=True, in_step=None)
         # A cursor from the future: the database was set back by other means. What it has is told from the beginning.
         cursor = request.cursor if request.cursor <= standing.feed else 0
         rows: list[FeedRow] = []
@@ -117,6 +116,7 @@ class Rounds:
             in_step = held == request.holding
         reference = self._references.of(person, reading, standing.reference)
         return self._encoded(
+            request.protocol,
             standing,
             told[-1].position if more else standing.feed,
             verdicts,
@@ -128,6 +128,7 @@ class Rounds:
 
     def _encoded(
         self,
+        protocol: int,
         standing: Standing,
         cursor: int,
         verdicts: list[bytes],
@@ -139,7 +140,7 @@ class Rounds:
     ) -> bytes:
         return wire.encode(
             RoundReply(
-                protocol=PROTOCOL,
+                protocol=protocol,
                 server_time_ms=milliseconds(self._clock.now()),
                 received_through=standing.received_through,
                 cursor=cursor,

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from shared_schema import wire
 from shared_schema.lifecycle import OVER, Kind, Severity, Status
-from shared_schema.ticket import Ticket, late_evidence
+from shared_schema.ticket import Ticket, undecided, unreviewed
 from sync_server.clock import milliseconds
 from sync_server.storage.dialects import Insert, on_both
 from sync_server.storage.feed import Feed
@@ -325,7 +325,7 @@ def _values(kept: Kept) -> dict[str, Any]:
         "window_start_ms": milliseconds(assignment.window.start) if assignment else None,
         "window_end_ms": milliseconds(assignment.window.end) if assignment else None,
         "over_at_ms": milliseconds(ticket.over_at) if ticket.over_at else None,
-        "late": bool(ticket.proposals) or bool(late_evidence(ticket)),
+        "late": bool(undecided(ticket)) or bool(unreviewed(ticket)),
         "linked_ticket": ticket.linked_ticket,
         "phone": _digits(customer.phone),
         "serial": _serial(product.serial),

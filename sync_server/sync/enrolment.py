@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_200_OK
 
 from shared_schema import wire
-from shared_schema.sync_protocol import PROTOCOL, EnrolRequest
+from shared_schema.sync_protocol import OLDEST_PROTOCOL, PROTOCOL, EnrolRequest
 from sync_server.accounts import Accounts, EnrolmentRefused
 from sync_server.problems import Problem, decoded_body
 
@@ -17,7 +17,7 @@ _LIMIT_BYTES = 16_000
 @post("/sync/v1/enrol", status_code=HTTP_200_OK, request_max_body_size=None)
 async def enrol(request: Request[Any, Any, Any], accounts: NamedDependency[Accounts]) -> Response[bytes]:
     asked = await decoded_body(request, EnrolRequest, _LIMIT_BYTES)
-    if asked.protocol != PROTOCOL:
+    if not OLDEST_PROTOCOL <= asked.protocol <= PROTOCOL:
         raise Problem("upgrade-required")
     reply = await accounts.enrol(asked)
     if isinstance(reply, EnrolmentRefused):

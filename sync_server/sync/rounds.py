@@ -10,7 +10,7 @@ from litestar.types import Receive, Scope, Send
 from msgspec import Struct
 
 from shared_schema import wire
-from shared_schema.sync_protocol import PROTOCOL, RoundRequest
+from shared_schema.sync_protocol import OLDEST_PROTOCOL, PROTOCOL, RoundRequest
 from shared_schema.wire import Unreadable
 from sync_server.accounts import Accounts, device_identity
 from sync_server.problems import Problem, limited_body
@@ -48,11 +48,11 @@ def route_handlers(accounts: Accounts, rounds: Rounds, settings: Settings) -> li
 
 def _read(body: bytes) -> RoundRequest:
     asked = wire.decode(body, RoundRequest)
-    if isinstance(asked, RoundRequest) and asked.protocol == PROTOCOL:
+    if isinstance(asked, RoundRequest) and OLDEST_PROTOCOL <= asked.protocol <= PROTOCOL:
         return asked
     # Another version's message need not have this one's form: its number alone says what to answer.
     spoken = wire.decode(body, _Spoken)
-    if isinstance(spoken, _Spoken) and spoken.protocol != PROTOCOL:
+    if isinstance(spoken, _Spoken) and not OLDEST_PROTOCOL <= spoken.protocol <= PROTOCOL:
         raise Problem("upgrade-required")
     raise Problem("malformed-request", place=asked.place[:200] if isinstance(asked, Unreadable) else "$")
 

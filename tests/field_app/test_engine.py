@@ -14,6 +14,7 @@ from field_app.sync.engine import IDLE_SECONDS, LONGEST_RETRY_AFTER_SECONDS, UNR
 from shared_schema.evidence import PhotoSlot
 from shared_schema.operations import Clock
 from shared_schema.sync_protocol import (
+    PROTOCOL,
     Away,
     Offline,
     PutTicket,
@@ -97,7 +98,7 @@ def test_a_phone_the_office_does_not_know_keeps_everything(office: ScriptedOffic
     assert not office.engine.status.signed_out
 
 
-@pytest.mark.parametrize("protocol", [0, 2])
+@pytest.mark.parametrize("protocol", [PROTOCOL - 1, PROTOCOL + 1])
 def test_an_office_of_another_protocol_asks_for_an_update(office: ScriptedOffice, protocol: int) -> None:
     """By its problem code, or by the number in a reply whose form this app cannot know."""
     saved(office.phone.actions.accept(TICKET.id))

@@ -13,28 +13,31 @@ from pathlib import Path
 from typing import TypeAlias
 
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from shared_schema import rejections as no
 from shared_schema import wire
 from shared_schema.apply import Filing
 from shared_schema.credentials import Certificate, Credential, Price, Reference
 from shared_schema.lifecycle import Kind, Role, Status
-from shared_schema.operations import Envelope
+from shared_schema.operations import Clock, Envelope
 from shared_schema.rejections import Rejection, code_of
 from shared_schema.sync_protocol import (
+    PROTOCOL,
     EnrolReply,
     EnrolRequest,
     Holding,
     PutTicket,
     RoundReply,
     RoundRequest,
+    SignedHead,
     Verdict,
     WithdrawTicket,
 )
-from tests.shared_schema.samples import BY_KIND, TICKET, actor_for, enveloped, tale_until
+from tests.shared_schema.samples import BY_KIND, TICKET, actor_for, enveloped, settled_tale, tale_until
 
 GOLDEN = Path(__file__).parent / "golden"
-VERSION = "v1"
+VERSION = "v2"
 
 Message: TypeAlias = (
     Envelope | Verdict | PutTicket | WithdrawTicket | RoundRequest | RoundReply | EnrolRequest | EnrolReply
@@ -69,6 +72,8 @@ REJECTIONS: tuple[Rejection, ...] = (
     no.UnknownTechnician(),
     no.JournalBroken(),
     no.SequenceTaken(),
+    no.UnknownItem(),
+    no.AlreadyDecided(),
 )
 
 _REFERENCE = Reference(
@@ -87,13 +92,17 @@ _REFERENCE = Reference(
     prices=(Price("WX-01", "铰链更换", "个", 3000),),
     office_phone="400-000-0199",
     people={"lin": "林静", "t-chen": "陈志强"},
+    rescue_key=b"\x04" + b"k" * 64,
 )
 
 
 def samples() -> dict[str, bytes]:
     """File name without its ending → bytes."""
     made: dict[str, Message] = {
-        f"operation.{kind}": enveloped(operation, actor_for(kind), number=number, base_version=3)
+        f"operation.{kind}": replace(
+            enveloped(operation, actor_for(kind), number=number, base_version=3),
+            clock=Clock(120, 40, 1_772_424_000_000, 60_000 * number),
+        )
         for number, (kind, operation) in enumerate(BY_KIND.items(), start=1)
     }
     for filing in (Filing.APPLIED, Filing.LATE, Filing.PROPOSAL):
@@ -102,13 +111,22 @@ def samples() -> dict[str, bytes]:
         made[f"verdict.refused.{code_of(rejection)}"] = Verdict(_ID, 7, Filing.REFUSED, 4, rejection)
     for status in Status:
         made[f"put-ticket.{status.value}"] = PutTicket(41, tale_until(status).now)
+    made["put-ticket.settled"] = PutTicket(41, settled_tale().now)
     made["withdraw-ticket"] = WithdrawTicket(42, TICKET)
     note = Raw(wire.encode(enveloped(BY_KIND["add_note"], actor_for("add_note"), number=7, base_version=3)))
-    made["round-request.empty"] = RoundRequest(1, "phone-t-chen", 0)
-    made["round-request.full"] = RoundRequest(1, "phone-t-chen", 41, [note], "d" * 64, Holding(2, "e" * 64))
-    made["round-reply.empty"] = RoundReply(1, 1_772_424_000_000, 0, 0)
+    made["round-request.empty"] = RoundRequest(PROTOCOL, "phone-t-chen", 0)
+    made["round-request.full"] = RoundRequest(
+        PROTOCOL,
+        "phone-t-chen",
+        41,
+        [note],
+        "d" * 64,
+        Holding(2, "e" * 64),
+        SignedHead(7, "f" * 64, b"k" * 32, b"s" * 64),
+    )
+    made["round-reply.empty"] = RoundReply(PROTOCOL, 1_772_424_000_000, 0, 0)
     made["round-reply.full"] = RoundReply(
-        protocol=1,
+        protocol=PROTOCOL,
         server_time_ms=1_772_424_000_000,
         received_through=7,
         cursor=42,
@@ -117,8 +135,10 @@ def samples() -> dict[str, bytes]:
         more=True,
         in_step=False,
         reference=_REFERENCE,
+        signed_through=7,
+        upgrade=True,
     )
-    made["enrol-request"] = EnrolRequest(1, "k" * 32, "phone-t-chen", "陈志强的小米", "browser")
+    made["enrol-request"] = EnrolRequest(PROTOCOL, "k" * 32, "phone-t-chen", "陈志强的小米", "browser", b"k" * 32)
     made["enrol-reply"] = EnrolReply("phone-t-chen", "t" * 43, "t-chen", "陈志强", 1_772_424_000_000)
     return {name: wire.encode(message) for name, message in made.items()}
 

@@ -55,6 +55,8 @@ _WAY: tuple[Operation, ...] = (
     BY_KIND["reopen_ticket"],
 )
 
+_ids = st.integers(1, 26).map(lambda number: f"019a0000-0000-7000-8000-{number:012d}")
+
 operations: st.SearchStrategy[Operation] = st.one_of(
     st.sampled_from(EVERY_OPERATION),
     st.sampled_from(_ASSIGNMENTS),
@@ -64,6 +66,9 @@ operations: st.SearchStrategy[Operation] = st.one_of(
     st.builds(
         op.AddPhoto, st.sampled_from([BEFORE, AFTER]), st.just(7), st.just("image/png"), st.sampled_from(PhotoSlot)
     ),
+    st.builds(op.TakeProposal, _ids),
+    st.builds(op.DismissProposal, _ids, st.just("已另有安排")),
+    st.builds(op.ReviewEvidence, _ids),
     st.builds(op.ConfirmTicket, st.sampled_from(Severity), st.text(max_size=5)),
 )
 

@@ -12,6 +12,7 @@ from shared_schema.ticket import Customer, Product, Ticket, Window
 
 TICKET = "019a0000-0000-7000-8000-000000000001"
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
+PROPOSED, EVIDENCE = "019a0000-0000-7000-8000-000000000701", "019a0000-0000-7000-8000-000000000702"
 BEFORE, AFTER = "b" * 64, "a" * 64
 
 LIN = Actor("lin", Role.DISPATCHER)
@@ -61,6 +62,10 @@ EVERY_OPERATION: tuple[Operation, ...] = (
     op.CancelTicket("客户自行解决"),
     op.CloseTicket("回访满意"),
     op.ReopenTicket("一周后又松了"),
+    op.MergeDuplicate("019a0000-0000-7000-8000-000000000002", "同一件事报了两次"),
+    op.TakeProposal(PROPOSED, "他确实做完了"),
+    op.DismissProposal(PROPOSED, "已由王师傅完成"),
+    op.ReviewEvidence(EVIDENCE, "看过，照片留档"),
     op.AcceptTicket(),
     op.StartTravel(),
     op.Arrive(),
@@ -71,12 +76,13 @@ EVERY_OPERATION: tuple[Operation, ...] = (
     op.FinishWork(FOUND, DONE),
     sign_off(statement()),
     objection(statement()),
+    op.AnswerRefusal(PROPOSED, op.RefusalAnswer.NOTED, EVIDENCE),
     op.AddNote("旧孔已补胶"),
     op.AddPhoto(BEFORE, 48_211, "image/jpeg", PhotoSlot.BEFORE),
 )
 BY_KIND: dict[str, Operation] = {kind_of(operation): operation for operation in EVERY_OPERATION}
 
-OFFICE_KINDS = frozenset(kind_of(operation) for operation in EVERY_OPERATION[:10])
+OFFICE_KINDS = frozenset(kind_of(operation) for operation in EVERY_OPERATION[:14])
 
 
 class Tale:
@@ -86,8 +92,9 @@ class Tale:
         self.ticket: Ticket | None = None
         self.told: list[Envelope] = []
 
-    def then(self, actor: Actor, operation: Operation) -> "Tale":
-        envelope = enveloped(operation, actor, number=len(self.told) + 1, base_version=self.version)
+    def then(self, actor: Actor, operation: Operation, *, base_version: int | None = None) -> "Tale":
+        version = self.version if base_version is None else base_version
+        envelope = enveloped(operation, actor, number=len(self.told) + 1, base_version=version)
         after = apply(envelope, self.ticket)
         assert isinstance(after, Ticket), (after, operation)
         self.ticket = after
@@ -168,3 +175,18 @@ def tale_until(status: Status) -> Tale:
         return tale
     assert status is Status.REOPENED, status
     return tale.then(LIN, BY_KIND["reopen_ticket"])
+
+
+def settled_tale() -> Tale:
+    """t-chen works in a cellar while the ticket is given to t-wang; the desk then decides on what he brings."""
+    tale = tale_until(Status.TRAVELLING)
+    seen = tale.version
+    tale.then(LIN, ASSIGN_WANG)
+    late: list[str] = []
+    for operation in (op.Arrive(), op.ConfirmProblem("铰链座从板中拉出"), op.FinishWork(FOUND, DONE)):
+        tale.then(CHEN, operation, base_version=seen)
+        late.append(tale.told[-1].id)
+    arrived, confirmed, finished = late
+    tale.then(LIN, op.ReviewEvidence(arrived, "他确实去过"))
+    tale.then(LIN, op.DismissProposal(confirmed, "以完工单为准"))
+    return tale.then(LIN, op.TakeProposal(finished, "他确实做完了"))

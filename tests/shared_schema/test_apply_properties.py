@@ -17,7 +17,7 @@ from shared_schema.ticket import Ticket, late_evidence
 from tests.shared_schema.histories import histories
 
 EVIDENCE = (op.AddNote, op.AddPhoto, op.Arrive, op.SignOffVisit, op.RaiseObjection)
-KEPT = ("notes", "photos", "arrivals", "sign_offs", "objections", "proposals", "remote_help")
+KEPT = ("notes", "photos", "arrivals", "sign_offs", "objections", "proposals", "decisions", "remote_help")
 UNALTERABLE = ("id", "number", "kind", "channel", "created_at", "created_by", "problem", "wished_time", "linked_ticket")
 
 many = settings(max_examples=200)

@@ -54,6 +54,10 @@ record_remote_help   =  =  =  =  =  =  =  =  =  =  =  =  .  =  .
 solve_remotely       . SO  .  .  .  .  .  .  .  .  .  .  .  .  .
 assign_ticket        . AS AS AS AS AS AS AS  . AS  .  .  .  .  .
 cancel_ticket       CA CA CA CA CA CA CA CA CA CA  . CA  . CA  .
+merge_duplicate     CA CA CA CA CA CA CA CA CA CA  . CA  . CA  .
+take_proposal        .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
+dismiss_proposal     .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
+review_evidence      .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
 close_ticket         .  .  .  .  .  .  .  .  .  . CL CL  .  .  .
 reopen_ticket        .  .  .  .  .  .  .  .  .  .  .  . RP  . RP
 accept_ticket        .  . AC  .  .  .  .  .  .  .  .  .  .  ?  .
@@ -66,6 +70,7 @@ resume_work          .  .  .  .  .  .  . WO  . WO  .  .  .  ?  .
 finish_work          .  .  .  .  .  . WD  .  .  .  .  .  .  ?  .
 sign_off             .  .  ~  ~  ~  ~  ~  ~ SI  ~  ~  .  ~  ~  .
 raise_objection      .  .  ~  ~  ~  ~  ~  ~ OB  ~  ~  .  ~  ~  .
+answer_refusal       .  .  =  =  =  =  =  =  =  =  =  .  =  =  .
 add_note             .  .  =  =  =  =  =  =  =  =  ~  .  ~  ~  .
 add_photo            .  .  =  =  =  =  =  =  =  =  ~  .  ~  ~  .
 """

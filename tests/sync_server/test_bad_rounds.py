@@ -12,7 +12,7 @@ from shared_schema.apply import Filing
 from shared_schema.lifecycle import Status
 from shared_schema.operations import AcceptTicket, AddNote, Clock, FinishWork
 from shared_schema.rejections import MalformedOperation
-from shared_schema.sync_protocol import RoundReply
+from shared_schema.sync_protocol import OLDEST_PROTOCOL, PROTOCOL, RoundReply
 from tests.sync_server.office import CHEN, LIN, Office, Phone, verdicts_of
 
 
@@ -77,7 +77,7 @@ def test_a_round_too_large_is_turned_away_before_it_is_read(office: Office, phon
     assert problem(phone.post(b" " * (16 * 2**20 + 1))) == (413, "request-too-large")
 
 
-@pytest.mark.parametrize("protocol", [0, 2, 99, -1])
+@pytest.mark.parametrize("protocol", [OLDEST_PROTOCOL - 1, PROTOCOL + 1, 99, -1])
 def test_another_version_is_asked_to_be_brought_up_to_date(office: Office, phone: Phone, protocol: int) -> None:
     """Whatever form its messages have."""
     assert problem(phone.post(message(protocol=protocol))) == (426, "upgrade-required")

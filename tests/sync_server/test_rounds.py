@@ -29,7 +29,7 @@ from shared_schema.rejections import (
     UnknownTechnician,
     UnknownTicket,
 )
-from shared_schema.sync_protocol import PutTicket, RoundReply, WithdrawTicket, holding
+from shared_schema.sync_protocol import OLDEST_PROTOCOL, PROTOCOL, PutTicket, RoundReply, WithdrawTicket, holding
 from sync_server.storage import Writing
 from tests.sync_server.office import CHEN, GONE, LIN, WANG, Office, Phone, changes_of, new_id, verdicts_of
 
@@ -362,3 +362,11 @@ def test_a_long_answer_travels_compressed_where_the_phone_can_read_it(office: Of
         msgspec.json.decode(plain.content, type=RoundReply)
     )
     assert plain.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("protocol", range(OLDEST_PROTOCOL, PROTOCOL + 1))
+def test_every_version_that_is_taken_is_answered_in_its_own(office: Office, phone: Phone, protocol: int) -> None:
+    body = wire.encode({"protocol": protocol, "device": phone.journal.device, "cursor": 0})
+    reply = wire.decode(phone.post(body).content, RoundReply)
+    assert isinstance(reply, RoundReply)
+    assert reply.protocol == protocol
