@@ -53,6 +53,10 @@ bench: $(VENV)/.develops ## the figures of docs/performance.md, measured here
 	$(RUN) -m bench
 	$(RUN) -m bench.phone
 
+.PHONY: torture
+torture: $(VENV)/.develops ## processes under kill -9 on a network that fails; figures for docs/reliability.md (KILLS, SEED)
+	$(RUN) -m tools.torture --kills "$${KILLS:-500}" --seed "$${SEED:-1}"
+
 .PHONY: screenshots
 screenshots: $(VENV)/.develops publish ## the pictures of the README, taken anew
 	$(RUN) -m tools.screenshots docs/pictures
@@ -88,4 +92,4 @@ $(VENV)/.catalogues: $(CATALOGUES) tools/compile_catalogues.py $(VENV)/.serves
 	@$(RUN) -m tools.compile_catalogues
 	@touch $@
 
-demo test check app publish bench screenshots setup: $(VENV)/.catalogues
+demo test check app publish bench torture screenshots setup: $(VENV)/.catalogues
