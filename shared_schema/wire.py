@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from shared_schema import apart
 from shared_schema.apply import Filing
 from shared_schema.operations import Envelope
 from shared_schema.rejections import MalformedOperation, Rejection, UnknownOperation
-from shared_schema.sync_protocol import OPERATION_BYTES, Change, Verdict
+from shared_schema.sync_protocol import OPERATION_BYTES, OPERATIONS_PER_ROUND, Change, RoundRequest, Verdict
 
 T = TypeVar("T")
 
@@ -52,6 +53,10 @@ class _WithKind(Struct, frozen=True):
     operation: _KindOnly
 
 
+class _Anything(Struct, frozen=True):
+    """Any object."""
+
+
 class _BareVerdict(Struct, frozen=True):
     id: str
     sequence: int
@@ -60,13 +65,15 @@ class _BareVerdict(Struct, frozen=True):
 
 
 _envelope = msgspec.json.Decoder(Envelope)
-_head = msgspec.json.Decoder(_Head)
 _with_kind = msgspec.json.Decoder(_WithKind)
 _verdict = msgspec.json.Decoder(Verdict)
 _bare_verdict = msgspec.json.Decoder(_BareVerdict)
 _change: msgspec.json.Decoder[Change] = msgspec.json.Decoder(Change)
 
+_BEGINNING_BYTES = 4096
+"""An envelope names itself and its place in the journal long before."""
 _PLACE = re.compile(r" - at `(\$[^`]*)`$")
+_OPS = re.compile(rb'\s*"ops"\s*:')
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -83,6 +90,35 @@ def decode(data: bytes | bytearray | memoryview, form: type[T]) -> T | Unreadabl
         return Unreadable(_place(fault), str(fault))
 
 
+def decode_part(data: bytes | bytearray | memoryview, form: type[T]) -> T | Unreadable:
+    """A `form` out of what stands at the beginning of an object, where something behind it may be no JSON at all."""
+    whole = decode(data, form)
+    if not isinstance(whole, Unreadable):
+        return whole
+    begun, _ = apart.members(bytes(data[:_BEGINNING_BYTES]), b"{")
+    sound = [each for each in begun if each.strip() and not isinstance(decode(b"{%b}" % each, _Anything), Unreadable)]
+    return decode(b"{%b}" % b",".join(sound), form)
+
+
+def decode_round(data: bytes) -> RoundRequest | Unreadable:
+    """A round which may hold operations that are no JSON at all: they, too, must not take their neighbours with them.
+
+    Takes far longer than `decode`, which serves unless it has failed.
+    """
+    whole = decode(data, RoundRequest)
+    if not isinstance(whole, Unreadable):
+        return whole
+    members, are_all = apart.members(data, b"{")
+    operations = [member for member in members if _OPS.match(member)]
+    rest = decode(b"{%b}" % b",".join(member for member in members if not _OPS.match(member)), RoundRequest)
+    if not are_all or isinstance(rest, Unreadable) or len(operations) != 1:
+        return whole
+    pieces, are_all = apart.members(_OPS.sub(b"", operations[0], count=1), b"[")
+    if not are_all or len(pieces) > OPERATIONS_PER_ROUND or not all(piece.strip() for piece in pieces):
+        return whole
+    return msgspec.structs.replace(rest, ops=[msgspec.Raw(piece) for piece in pieces])
+
+
 def decode_envelope(raw: bytes | memoryview | msgspec.Raw) -> Envelope | UnreadableOperation:
     """One operation; what this version does not know is `UnknownOperation`, what is wrong is `MalformedOperation`."""
     data = memoryview(raw)
@@ -97,8 +133,8 @@ def decode_envelope(raw: bytes | memoryview | msgspec.Raw) -> Envelope | Unreada
             if kind is not None:
                 rejection = UnknownOperation(kind.operation.kind[:100])
         # Read however long it is: without its number it would stand in the way of everything behind it in the journal.
-        head = _read(_head, data)
-        if head is None or not _UUID.fullmatch(head.id) or not 1 <= head.sequence < 2**53:
+        head = decode_part(data, _Head)
+        if isinstance(head, Unreadable) or not _UUID.fullmatch(head.id) or not 1 <= head.sequence < 2**53:
             return UnreadableOperation(None, None, rejection)
         return UnreadableOperation(head.id, head.sequence, rejection)
 

@@ -211,5 +211,5 @@ def _stays_expired(before: Kept | None, after: Ticket) -> bool:
 def _ticket_of(each: Arrived) -> str | None:
     if isinstance(each.read, Envelope):
         return each.read.ticket
-    found: Any = wire.decode(each.raw, _Whereabouts)
+    found: Any = wire.decode_part(each.raw, _Whereabouts)
     return found.ticket if isinstance(found, _Whereabouts) else None

@@ -36,7 +36,7 @@ def route_handlers(accounts: Accounts, rounds: Rounds, settings: Settings) -> li
         if request.method != "POST":
             raise Problem("method-not-allowed", headers={"Allow": "OPTIONS, POST"})
         identity = await device_identity(request, accounts)
-        asked = _read(await limited_body(request, settings.round_bytes))
+        asked = await _read(await limited_body(request, settings.round_bytes))
         if asked.device != identity.device:
             raise Problem("not-allowed")
         reply = await rounds.round(identity, asked)
@@ -46,8 +46,10 @@ def route_handlers(accounts: Accounts, rounds: Rounds, settings: Settings) -> li
     return [round_]
 
 
-def _read(body: bytes) -> RoundRequest:
+async def _read(body: bytes) -> RoundRequest:
     asked = wire.decode(body, RoundRequest)
+    if isinstance(asked, Unreadable):  # perhaps because of a single operation in it
+        asked = await asyncio.to_thread(wire.decode_round, body)
     if isinstance(asked, RoundRequest) and OLDEST_PROTOCOL <= asked.protocol <= PROTOCOL:
         return asked
     # Another version's message need not have this one's form: its number alone says what to answer.
