@@ -176,6 +176,7 @@ class _Connection:
             while piece:
                 size = self._dice.randint(50, 1500)
                 writer.write(piece[:size])
+                await writer.drain()
                 piece = piece[size:]
                 await asyncio.sleep(0.01)
         writer.write(piece)
