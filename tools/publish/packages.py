@@ -21,8 +21,11 @@ PYTHON = "3.14"
 """The Python inside Pyodide; `runtime` checks that the flet-web wheel brings this one."""
 
 NOT_NEEDED = {
+    "cffi",  # cryptography asks for it
+    "cryptography",  # the browser's WebCrypto signs and seals
     "oauthlib",  # flet itself asks for it everywhere but here
     "pip",  # sqlite-utils: for a command of its command line
+    "pycparser",  # cffi asks for it
     "tzdata",  # python-dateutil: for time zones by name; the app knows the device's own
 }
 
