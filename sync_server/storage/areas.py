@@ -6,10 +6,13 @@ from typing import TypeVarTuple
 
 import sqlalchemy as sa
 
+from sync_server.storage.attention import Attention
 from sync_server.storage.feed import Feed
 from sync_server.storage.journal import Journal
+from sync_server.storage.keys import Keys
 from sync_server.storage.people import People
 from sync_server.storage.prices import Prices
+from sync_server.storage.rescues import Rescues
 from sync_server.storage.tickets import Tickets
 from sync_server.storage.uploads import Uploads
 
@@ -27,6 +30,10 @@ class Reading:
         return (*self._connection.execute(statement, dict(values)).one(),)
 
     @cached_property
+    def attention(self) -> Attention:
+        return Attention(self._connection)
+
+    @cached_property
     def feed(self) -> Feed:
         return Feed(self._connection)
 
@@ -35,12 +42,20 @@ class Reading:
         return Journal(self._connection)
 
     @cached_property
+    def keys(self) -> Keys:
+        return Keys(self._connection)
+
+    @cached_property
     def people(self) -> People:
         return People(self._connection)
 
     @cached_property
     def prices(self) -> Prices:
         return Prices(self._connection)
+
+    @cached_property
+    def rescues(self) -> Rescues:
+        return Rescues(self._connection)
 
     @cached_property
     def tickets(self) -> Tickets:

@@ -24,7 +24,15 @@ journals = sa.Table(
     sa.Column("received_through", Number, nullable=False),
     sa.Column("last_hash", sa.Text, nullable=False),
     sa.Column("broken_at_ms", Number),
+    sa.Column("signed_through", Number, nullable=False, server_default="0"),
+    sa.Column("signed_hash", sa.Text),
+    sa.Column("signed_key", sa.LargeBinary),
+    sa.Column("signature", sa.LargeBinary),
+    sa.Column("signed_at_ms", Number),
+    sa.Column("signature_failed_at_ms", Number),
+    sa.Column("signature_fault", sa.Text),
 )
+"""How far a journal is signed is storage.keys'."""
 
 operations = sa.Table(
     "operations",
