@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from shared_schema.credentials import Certificate
 from shared_schema.identifiers import uuid7
-from shared_schema.lifecycle import OVER, Role
+from shared_schema.lifecycle import OPEN, OVER, Role
 from shared_schema.rejections import ChangedMeanwhile
 from shared_schema.sync_protocol import Verdict
 from shared_schema.ticket import Ticket, Window
@@ -20,6 +20,7 @@ from sync_server.dispatch.acts import (
     Act,
     Quick,
     customer_values,
+    may_go_on,
     name_for,
     product_values,
     quick_windows,
@@ -27,6 +28,7 @@ from sync_server.dispatch.acts import (
     typed_window,
 )
 from sync_server.dispatch.forms import Form
+from sync_server.dispatch.late import LateItem
 from sync_server.dispatch.reader import Reader
 from sync_server.services.desk import Desk, TicketSummary
 
@@ -71,6 +73,8 @@ class Acting(Struct, kw_only=True):
     icon: str
     template: str
     form: Form
+    about: list[LateItem] = []
+    """What came late and is decided about."""
     field: str = ""
     required: bool = True
     grave: bool = False
@@ -82,6 +86,11 @@ class Acting(Struct, kw_only=True):
     day: date | None = None
     candidates: list[Candidate] = []
     quick: list[Quick] = []
+    into: TicketSummary | None = None
+    """The ticket into which a duplicate would be merged, as far as its number is typed."""
+    similar: list[TicketSummary] = []
+    may_be_sent: bool = True
+    """False where what it is about has been decided by somebody else in the meantime."""
 
 
 def fresh(act: Act, ticket: Ticket, reader: Reader, clock: Clock) -> Acting:
@@ -141,6 +150,33 @@ def _merge(ticket: Ticket, form: Form) -> list[tuple[str, str]]:
     form.put("seen_customer", msgspec.json.encode(ticket.customer).decode())
     form.put("seen_product", msgspec.json.encode(ticket.product).decode())
     return [(f"field.{_LABELS.get(name, name)}", value) for name, value in changed.items()]
+
+
+# -- which ticket goes on ----------------------------------------------------------------------------------------------
+
+_SIMILAR = 5
+
+
+async def with_ticket_named(form: Form, ticket: Ticket, desk: Desk) -> Ticket | None:
+    """The ticket whose number is typed as the one that goes on; what is wrong with it is noted on the form."""
+    form.put("into_id", "")
+    number = form.line("into")
+    if not number or form.faults:
+        return None
+    other = await desk.ticket_numbered(number)
+    if (fault := may_go_on(ticket, other)) is not None:
+        form.fault("into", fault[0], **fault[1])
+        return None
+    assert other is not None
+    form.put("into_id", other.id)
+    return other
+
+
+async def with_similar(acting: Acting, ticket: Ticket, desk: Desk) -> Acting:
+    """Tickets of the same customer or about the same piece, into which this one could be merged."""
+    found = await desk.similar(phone=ticket.customer.phone, serial=ticket.product.serial)
+    acting.similar = [each for each in found if each.id != ticket.id and each.status in OPEN][:_SIMILAR]
+    return acting
 
 
 # -- who could go -----------------------------------------------------------------------------------------------------

@@ -6,14 +6,14 @@ that was refused comes back as it was typed.
 
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
 from shared_schema import operations as op
-from shared_schema.lifecycle import OPEN, VISIT_KINDS, Severity, Status, may_move
-from shared_schema.ticket import Customer, Product, Ticket, Window
+from shared_schema.lifecycle import OPEN, VISIT_KINDS, Severity, Status, may_be_taken, may_move
+from shared_schema.ticket import Customer, Product, Ticket, Window, undecided, unreviewed
 from shared_schema.wire import Unreadable, decode
 from sync_server.dispatch.display import Display
 from sync_server.dispatch.forms import Form
@@ -30,28 +30,81 @@ class Act(Struct, frozen=True, kw_only=True):
     possible: Callable[[Ticket], bool]
     read: Callable[[Form, Ticket, Display], op.Operation | None]
     """The operation that was typed, or None with the faults noted on the form."""
-    begin: Callable[[Ticket, Display], dict[str, str]]
+    begin: Callable[[Ticket, Display], dict[str, str]] = lambda _ticket, _display: {}
     """What stands in the form before anything was typed."""
     field: str = ""
     """The one text field of forms that have only that."""
     required: bool = True
     grave: bool = False
-
-
-def _nothing(_ticket: Ticket, _display: Display) -> dict[str, str]:
-    return {}
+    about: Literal["", "proposal", "evidence"] = ""
+    """What came late and is decided about; such an act is offered beside it, not among the others."""
 
 
 def _moves(kind: str) -> Callable[[Ticket], bool]:
     return lambda ticket: may_move(kind, ticket.status)
 
 
-def _words(make: Callable[[str], op.Operation], field: str, *, required: bool = True) -> Callable[..., Any]:
+def _told(
+    kind: str,
+    name: str,
+    icon: str,
+    key: str,
+    make: Callable[[str], op.Operation],
+    *,
+    field: str = "words",
+    required: bool = True,
+    grave: bool = False,
+    possible: Callable[[Ticket], bool] | None = None,
+) -> Act:
+    """An act for which something is said in one field, and nothing else."""
+
     def read(form: Form, _ticket: Ticket, _display: Display) -> op.Operation | None:
         words = form.words(field, required=required)
         return None if form.faults else make(words)
 
-    return read
+    return Act(
+        kind=kind,
+        name=name,
+        icon=icon,
+        key=key,
+        template="words.html",
+        possible=possible or _moves(kind),
+        read=read,
+        field=field,
+        required=required,
+        grave=grave,
+    )
+
+
+def _decides(
+    kind: str,
+    name: str,
+    icon: str,
+    make: Callable[[str, str], op.Operation],
+    possible: Callable[[Ticket], bool],
+    *,
+    about: Literal["proposal", "evidence"],
+    field: str = "words",
+    required: bool = False,
+) -> Act:
+    """An act on something that came late: which one stands in the form as `about`."""
+
+    def read(form: Form, _ticket: Ticket, _display: Display) -> op.Operation | None:
+        chosen, words = form.identifier("about"), form.words(field, required=required)
+        return make(chosen, words) if chosen and not form.faults else None
+
+    return Act(
+        kind=kind,
+        name=name,
+        icon=icon,
+        key="",
+        template="decide.html",
+        possible=possible,
+        read=read,
+        field=field,
+        required=required,
+        about=about,
+    )
 
 
 # -- grading ----------------------------------------------------------------------------------------------------------
@@ -202,6 +255,26 @@ def _read_correct(form: Form, ticket: Ticket, _display: Display) -> op.Operation
     return op.CorrectDetails(customer, product, *seen)
 
 
+# -- merging ----------------------------------------------------------------------------------------------------------
+
+
+def may_go_on(ticket: Ticket, other: Ticket | None) -> tuple[str, dict[str, object]] | None:
+    """Why `ticket` cannot be merged into `other`, as a key of the catalogue and its facts; None where it can."""
+    if other is None:
+        return "fault.linked", {}
+    if other.id == ticket.id:
+        return "fault.merge_itself", {}
+    if other.status not in OPEN:
+        return ("fault.merge_duplicate" if other.duplicate_of else "fault.merge_over"), {"number": other.number}
+    return None
+
+
+def _read_merge(form: Form, _ticket: Ticket, _display: Display) -> op.Operation | None:
+    form.line("into", required=True)
+    words, into = form.words("words"), form.identifier("into_id")  # looked up by acting.with_ticket_named
+    return op.MergeDuplicate(into, words) if into and not form.faults else None
+
+
 # -- all of them ------------------------------------------------------------------------------------------------------
 
 _BEFORE_THE_VISIT = frozenset({Status.RECEIVED, Status.REOPENED, Status.CONFIRMED, Status.ASSIGNED})
@@ -222,18 +295,7 @@ ACTS = (
         read=_read_confirm,
         begin=_begin_grade,
     ),
-    Act(
-        kind="close_ticket",
-        name="close",
-        icon="closed",
-        key="f",
-        template="words.html",
-        possible=_moves("close_ticket"),
-        read=_words(lambda words: op.CloseTicket(words), "words", required=False),
-        begin=_nothing,
-        field="words",
-        required=False,
-    ),
+    _told("close_ticket", "close", "closed", "f", op.CloseTicket, required=False),
     Act(
         kind="assign_ticket",
         name="assign",
@@ -244,28 +306,15 @@ ACTS = (
         read=_read_assign,
         begin=_begin_assign,
     ),
-    Act(
-        kind="record_remote_help",
-        name="remote_help",
-        icon="solved_remotely",
-        key="h",
-        template="words.html",
+    _told(
+        "record_remote_help",
+        "remote_help",
+        "solved_remotely",
+        "h",
+        op.RecordRemoteHelp,
         possible=lambda ticket: ticket.status in _BEFORE_THE_VISIT,
-        read=_words(lambda words: op.RecordRemoteHelp(words), "words"),
-        begin=_nothing,
-        field="words",
     ),
-    Act(
-        kind="solve_remotely",
-        name="solve",
-        icon="check",
-        key="v",
-        template="words.html",
-        possible=_moves("solve_remotely"),
-        read=_words(lambda words: op.SolveRemotely(words), "words"),
-        begin=_nothing,
-        field="words",
-    ),
+    _told("solve_remotely", "solve", "check", "v", op.SolveRemotely),
     Act(
         kind="grade_ticket",
         name="grade",
@@ -276,17 +325,7 @@ ACTS = (
         read=_read_grade,
         begin=_begin_grade,
     ),
-    Act(
-        kind="add_note",
-        name="note",
-        icon="note",
-        key="m",
-        template="words.html",
-        possible=lambda _ticket: True,
-        read=_words(lambda words: op.AddNote(words), "text"),
-        begin=_nothing,
-        field="text",
-    ),
+    _told("add_note", "note", "note", "m", op.AddNote, field="text", possible=lambda _ticket: True),
     Act(
         kind="add_photo",
         name="photos",
@@ -295,7 +334,6 @@ ACTS = (
         template="photos.html",
         possible=_is_open,
         read=lambda _form, _ticket, _display: None,  # files, not fields: ticket_pages.add_photos
-        begin=_nothing,
     ),
     Act(
         kind="correct_details",
@@ -307,28 +345,43 @@ ACTS = (
         read=_read_correct,
         begin=_begin_correct,
     ),
+    _told("reopen_ticket", "reopen", "reopened", "r", op.ReopenTicket, field="reason"),
     Act(
-        kind="reopen_ticket",
-        name="reopen",
-        icon="reopened",
-        key="r",
-        template="words.html",
-        possible=_moves("reopen_ticket"),
-        read=_words(lambda words: op.ReopenTicket(words), "reason"),
-        begin=_nothing,
-        field="reason",
-    ),
-    Act(
-        kind="cancel_ticket",
-        name="cancel",
-        icon="cancelled",
-        key="x",
-        template="words.html",
-        possible=_moves("cancel_ticket"),
-        read=_words(lambda words: op.CancelTicket(words), "reason"),
-        begin=_nothing,
-        field="reason",
+        kind="merge_duplicate",
+        name="merge",
+        icon="merge",
+        key="d",
+        template="merge.html",
+        possible=_moves("merge_duplicate"),
+        read=_read_merge,
         grave=True,
+    ),
+    _told("cancel_ticket", "cancel", "cancelled", "x", op.CancelTicket, field="reason", grave=True),
+    _decides(
+        "take_proposal",
+        "take",
+        "check",
+        op.TakeProposal,
+        lambda ticket: any(may_be_taken(each.kind, ticket.status) for each in undecided(ticket)),
+        about="proposal",
+    ),
+    _decides(
+        "dismiss_proposal",
+        "dismiss",
+        "cross",
+        op.DismissProposal,
+        lambda ticket: bool(undecided(ticket)),
+        about="proposal",
+        field="reason",
+        required=True,
+    ),
+    _decides(
+        "review_evidence",
+        "review",
+        "check",
+        op.ReviewEvidence,
+        lambda ticket: bool(unreviewed(ticket)),
+        about="evidence",
     ),
 )
 """In the order they are offered."""
@@ -359,7 +412,7 @@ def offers(ticket: Ticket) -> list[Offer]:
     offered = [
         Offer(act.kind, name_for(act, ticket), act.icon, act.key, act.kind == following)
         for act in ACTS
-        if act.possible(ticket)
+        if not act.about and act.possible(ticket)
     ]
     return sorted(offered, key=lambda offer: not offer.primary)
 

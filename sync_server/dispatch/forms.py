@@ -88,6 +88,9 @@ class Form:
         """A ticket's or operation's id; anything else was not put there by our page."""
         return self._is(self.value(name), OperationId)
 
+    def is_identifier(self, text: str) -> bool:
+        return self._is(text, OperationId) is not None
+
     def _is(self, text: str, form: Any) -> str | None:
         try:
             value: str = msgspec.convert(text, form)

@@ -85,6 +85,8 @@ KEY_GROUPS = (
             (("m",), "act.note"),
             (("u",), "act.photos"),
             (("e",), "act.correct"),
+            (("d",), "act.merge"),
+            (("w",), "late.review_all_key"),
             (("x",), "act.cancel"),
             (("r",), "act.reopen"),
             (("Ctrl", "Enter"), "keys.send"),
@@ -134,6 +136,11 @@ _OPERATION_ICONS = {
     "add_photo": "photo",
     "create_ticket": "create_ticket",
     "show_credential": "show_credential",
+    "merge_duplicate": "merge",
+    "take_proposal": "check",
+    "dismiss_proposal": "cross",
+    "review_evidence": "check",
+    "answer_refusal": "edit",
 }
 
 

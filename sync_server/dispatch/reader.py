@@ -34,6 +34,7 @@ class Reader:
     ) -> None:
         self.session = session
         self.settings = settings
+        self.clock = clock
         self.language = _language(request, session)
         self.words = words_in(self.language)
         self.display = Display(self.words, settings.time_zone, clock.now())

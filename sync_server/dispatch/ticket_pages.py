@@ -2,7 +2,9 @@
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request, Response, post
@@ -15,14 +17,24 @@ from shared_schema.apply import Filing
 from shared_schema.evidence import PhotoSlot
 from shared_schema.identifiers import TicketId
 from shared_schema.lifecycle import Kind, Role
-from shared_schema.operations import AddPhoto
+from shared_schema.operations import AddPhoto, ReviewEvidence
 from shared_schema.sync_protocol import Verdict
 from sync_server.accounts import Accounts, access_ticket
 from sync_server.clock import Clock
-from sync_server.dispatch.acting import Acting, around, fresh, new_id, refused, with_candidates
+from sync_server.dispatch.acting import (
+    Acting,
+    around,
+    fresh,
+    new_id,
+    refused,
+    with_candidates,
+    with_similar,
+    with_ticket_named,
+)
 from sync_server.dispatch.acts import Act, act_of, name_for
-from sync_server.dispatch.forms import Form, files, texts
-from sync_server.dispatch.pages import HEADERS, long_page, looked_at
+from sync_server.dispatch.forms import Form, all_texts, files, texts
+from sync_server.dispatch.late import late_on
+from sync_server.dispatch.pages import HEADERS, long_page, looked_at, page
 from sync_server.dispatch.reader import Reader
 from sync_server.dispatch.ticket_list import list_values
 from sync_server.dispatch.ticket_view import TicketView, mark_of, ticket_view
@@ -33,6 +45,7 @@ from sync_server.services.photo_files import NotAPicture, PhotoFiles, Stored, To
 
 PHOTOS_BYTES = 200 * 2**20
 MOST_PHOTOS = 20
+MOST_EVIDENCE = 500
 _LAST_PAGE = 10**9
 
 
@@ -56,6 +69,7 @@ async def _shown(file: TicketFile, reader: Reader, accounts: Accounts, where: st
         "file": await _view(file, reader),
         "acting": None,
         "close_address": "/tickets",
+        "fresh_id": lambda: new_id(reader.clock),
         "name_of": lambda person_id: file.names.get(person_id, person_id),
     }
 
@@ -106,12 +120,15 @@ async def ticket_page(
     accounts: NamedDependency[Accounts],
     clock: NamedDependency[Clock],
     act: FromQuery[str] = "",
+    about: FromQuery[str] = "",
 ) -> Response[Any]:
     file = await _file_of(ticket_id, reader, desk)
     values = await _shown(file, reader, accounts, "page")
     wanted = act_of(act)
     if wanted is not None and wanted.possible(file.ticket):
-        values["acting"] = await _prepared(fresh(wanted, file.ticket, reader, clock), file, reader, accounts, desk)
+        begun = fresh(wanted, file.ticket, reader, clock)
+        acting = await _prepared(begun, file, reader, accounts, desk, [about])
+        values["acting"] = acting if acting.may_be_sent else None
     return await long_page("ticket_page.html", reader, here="tickets", **values)
 
 
@@ -172,9 +189,15 @@ async def ticket_history(
 # -- doing ------------------------------------------------------------------------------------------------------------
 
 
-async def _prepared(acting: Acting, file: TicketFile, reader: Reader, accounts: Accounts, desk: Desk) -> Acting:
+async def _prepared(
+    acting: Acting, file: TicketFile, reader: Reader, accounts: Accounts, desk: Desk, about: Sequence[str] = ()
+) -> Acting:
+    acting.about = late_on(file.ticket, file.names, reader.words).about(about)
+    acting.may_be_sent = bool(acting.about) or not _wanted_act(acting.kind).about
     if acting.kind == "assign_ticket":
         return await with_candidates(acting, file.ticket, reader, accounts, desk)
+    if acting.kind == "merge_duplicate":
+        return await with_similar(acting, file.ticket, desk)
     return acting
 
 
@@ -193,12 +216,16 @@ async def act_form(
     desk: NamedDependency[Desk],
     accounts: NamedDependency[Accounts],
     clock: NamedDependency[Clock],
+    about: FromQuery[str] = "",
 ) -> Response[Any]:
     act = _wanted_act(kind)
     if not reader.target:  # a form's address opened in a window of its own
-        return Redirect(f"/tickets/{ticket_id}?act={act.kind}", status_code=303)
+        asked = urlencode({"act": act.kind} | ({"about": about} if about else {}))
+        return Redirect(f"/tickets/{ticket_id}?{asked}", status_code=303)
     file = await _file_of(ticket_id, reader, desk)
-    acting = await _prepared(fresh(act, file.ticket, reader, clock), file, reader, accounts, desk)
+    acting = await _prepared(fresh(act, file.ticket, reader, clock), file, reader, accounts, desk, [about])
+    if not acting.may_be_sent:
+        acting.refusal = reader.words("rejection.already_decided")
     return await long_page(f"ticket/acts/{act.template}", reader, acting=acting, file=await _view(file, reader))
 
 
@@ -218,6 +245,22 @@ async def technicians_of_day(
     return await long_page("ticket/technicians.html", reader, acting=acting)
 
 
+@looked_at("/tickets/{ticket_id:str}/merge-into")
+async def ticket_to_merge_into(
+    ticket_id: FromPath[str],
+    reader: NamedDependency[Reader],
+    desk: NamedDependency[Desk],
+    into: FromQuery[str] = "",
+) -> Response[Any]:
+    """What is known by the number being typed."""
+    file = await _file_of(ticket_id, reader, desk)
+    form = Form({"into": into[:200]}, reader.words)
+    acting = around(_wanted_act("merge_duplicate"), file.ticket, form, reader)
+    other = await with_ticket_named(form, file.ticket, desk)
+    acting.into = await desk.summary(other.id) if other else None
+    return page("ticket/merge_into.html", reader, acting=acting)
+
+
 @post("/tickets/{ticket_id:str}/act/{kind:str}", include_in_schema=False, request_max_body_size=PHOTOS_BYTES)
 async def act(
     request: Request[Any, Any, Any],
@@ -234,6 +277,7 @@ async def act(
     data = await form_of(request)
     form = Form(texts(data), reader.words)
     operation_id = form.identifier("operation_id") or new_id(clock)
+    about = list(dict.fromkeys(all_texts(data, "about")))
     verdicts: list[Verdict] = []
     if wanted.kind == "add_photo":
         stored = await photos_typed(files(data, "photos"), form, photo_files)
@@ -241,7 +285,11 @@ async def act(
             form.fault("photos", "fault.photos")
         if not form.faults:
             verdicts = await add_photos(stored, file.ticket.id, operation_id, reader, desk)
+    elif wanted.kind == "review_evidence":
+        verdicts = await _review(about, form, file.ticket.id, operation_id, reader, desk)
     else:
+        if wanted.kind == "merge_duplicate":
+            await with_ticket_named(form, file.ticket, desk)
         operation = wanted.read(form, file.ticket, reader.display)
         if operation is not None:
             base_version = _number(form.value("base_version"), file.ticket.version)
@@ -251,14 +299,17 @@ async def act(
                 )
             ]
     after = await _file_of(ticket_id, reader, desk)
-    refusal = next((verdict for verdict in verdicts if verdict.filing is Filing.REFUSED), None)
+    refusals = [verdict for verdict in verdicts if verdict.filing is Filing.REFUSED]
+    # What a colleague has reviewed in the meantime is reviewed all the same.
+    is_done = len(refusals) < len(verdicts) if wanted.kind == "review_evidence" else not refusals
+    refusal = None if is_done else next(iter(refusals), None)
     if verdicts and refusal is None:
         return await _done(after, reader, accounts, wanted)
     acting = around(wanted, after.ticket, form, reader)
     if refusal is not None:
         acting = refused(wanted, after.ticket, form, refusal, reader, clock)
     values = await _shown(after, reader, accounts, "act")
-    values["acting"] = await _prepared(acting, after, reader, accounts, desk)
+    values["acting"] = await _prepared(acting, after, reader, accounts, desk, about)
     template = "ticket/file.html" if reader.target else "ticket_page.html"
     return await long_page(template, reader, here="tickets", status_code=409 if refusal else 422, **values)
 
@@ -285,6 +336,29 @@ def _escaped(sign: str) -> str:
 
 def _number(text: str, otherwise: int) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else otherwise
+
+
+# -- several at once --------------------------------------------------------------------------------------------------
+
+
+async def _review(
+    about: list[str], form: Form, ticket_id: str, operation_id: str, reader: Reader, desk: Desk
+) -> list[Verdict]:
+    """One operation for each piece of evidence, under ids that follow from the form's."""
+    words = form.words("words")
+    wanted = [each for each in about[:MOST_EVIDENCE] if form.is_identifier(each)]
+    if form.faults:
+        return []
+    return [
+        await desk.perform(
+            reader.person,
+            ticket_id,
+            ReviewEvidence(each, words),
+            operation_id=str(uuid.uuid5(uuid.UUID(operation_id), each)),
+            base_version=0,
+        )
+        for each in wanted
+    ]
 
 
 # -- photos that a customer sent ---------------------------------------------------------------------------------------
@@ -331,5 +405,6 @@ route_handlers = [
     ticket_history,
     act_form,
     technicians_of_day,
+    ticket_to_merge_into,
     act,
 ]

@@ -8,11 +8,12 @@ from msgspec import Struct
 
 from shared_schema import operations as op
 from shared_schema.apply import Filing
-from shared_schema.evidence import Arrival, Note, Objection, Photo, PhotoSlot, SignOff, digest
+from shared_schema.evidence import Objection, Photo, PhotoSlot, SignOff, digest
 from shared_schema.lifecycle import VISIT_KINDS, Kind, Status
 from shared_schema.ticket import Ticket, late_evidence
 from sync_server.dispatch.acts import Offer, offers
 from sync_server.dispatch.display import Display
+from sync_server.dispatch.late import Late, kind_of_evidence, late_on
 from sync_server.dispatch.pages import icon_of_operation
 from sync_server.dispatch.signatures import Drawing, drawing
 from sync_server.services.desk import HistoryEntry, TicketFile, TicketSummary
@@ -47,14 +48,6 @@ class Step(Struct, frozen=True):
     status: str
     state: str
     """past, now or ahead"""
-
-
-class LateItem(Struct, frozen=True):
-    key: str
-    icon: str
-    person: str
-    at: datetime
-    words: str = ""
 
 
 class HistoryLine(Struct, frozen=True):
@@ -93,7 +86,7 @@ class TicketView(Struct, frozen=True):
     """Changes whenever anything on the page does; the page asks with it whether it is still current."""
     way: list[Step]
     offers: list[Offer]
-    late: list[LateItem]
+    late: Late
     refused: list[HistoryLine]
     history: list[HistoryLine]
     """The newest, newest first."""
@@ -104,12 +97,15 @@ class TicketView(Struct, frozen=True):
     sign_offs: list[Signed]
     objections: list[Objected]
     links: list[TicketSummary]
+    goes_on_in: TicketSummary | None
+    """Of a duplicate: the ticket it was merged into."""
+    duplicates: list[TicketSummary]
 
 
 def ticket_view(file: TicketFile, words: Words, display: Display) -> TicketView:
     ticket = file.ticket
-    names = file.names
-    history = [_line(entry, names, words, display) for entry in file.history]
+    late = late_on(ticket, file.names, words)
+    history = [_line(entry, file, words, display) for entry in file.history]
     photos = _by_slot(ticket.photos)
     wanted = {photo.sha256 for photo in ticket.photos}
     return TicketView(
@@ -117,7 +113,7 @@ def ticket_view(file: TicketFile, words: Words, display: Display) -> TicketView:
         mark=mark_of(file),
         way=_way(ticket),
         offers=offers(ticket),
-        late=_late(ticket),
+        late=late,
         refused=[line for line in history if line.filing == Filing.REFUSED.value and line.device],
         history=history[::-1],
         history_length=file.history_length,
@@ -129,6 +125,8 @@ def ticket_view(file: TicketFile, words: Words, display: Display) -> TicketView:
             Objected(each, digest(each.statement) == each.statement_sha256) for each in reversed(ticket.objections)
         ],
         links=file.links,
+        goes_on_in=file.goes_on_in,
+        duplicates=file.duplicates,
     )
 
 
@@ -139,7 +137,8 @@ def photo_hashes(ticket: Ticket) -> set[str]:
 
 
 def mark_of(file: TicketFile) -> str:
-    links = ",".join(f"{link.id}:{link.version}" for link in file.links)
+    others = [*file.links, *file.duplicates, *((file.goes_on_in,) if file.goes_on_in else ())]
+    links = ",".join(f"{link.id}:{link.version}" for link in others)
     seen = f"{file.ticket.version}|{file.history_length}|{sorted(file.photos)}|{links}"
     return hashlib.sha256(seen.encode()).hexdigest()[:16]
 
@@ -161,24 +160,6 @@ def _way(ticket: Ticket) -> list[Step]:
     ]
 
 
-def _late(ticket: Ticket) -> list[LateItem]:
-    return [_late_item(item) for item in late_evidence(ticket)]
-
-
-def _late_item(item: Note | Photo | Arrival | SignOff | Objection) -> LateItem:
-    match item:
-        case Note():
-            return LateItem("operation.add_note", "note", item.author, item.written_at, item.text)
-        case Photo():
-            return LateItem("operation.add_photo", "photo", item.taken_by, item.taken_at)
-        case Arrival():
-            return LateItem("operation.arrive", "arrived", item.technician, item.arrived_at)
-        case SignOff():
-            return LateItem("operation.sign_off", "signed_off", item.technician, item.signed_at, item.comment)
-        case Objection():
-            return LateItem("operation.raise_objection", "objected", item.technician, item.raised_at, item.words)
-
-
 def _by_slot(photos: Iterable[Photo]) -> list[tuple[str, list[Photo]]]:
     found: dict[PhotoSlot, dict[str, Photo]] = {}
     for photo in photos:
@@ -195,7 +176,7 @@ def _signed(sign_off: SignOff) -> Signed:
 # -- history in plain words -------------------------------------------------------------------------------------------
 
 
-def _line(entry: HistoryEntry, names: dict[str, str], words: Words, display: Display) -> HistoryLine:
+def _line(entry: HistoryEntry, file: TicketFile, words: Words, display: Display) -> HistoryLine:
     operation = entry.envelope.operation if entry.envelope else None
     title = words(f"operation.{entry.kind}") if words.knows(f"operation.{entry.kind}") else words("history.unreadable")
     if isinstance(operation, op.AssignTicket) and operation.replaces not in {None, operation.technician}:
@@ -211,7 +192,7 @@ def _line(entry: HistoryEntry, names: dict[str, str], words: Words, display: Dis
         occurred_at=entry.occurred_at,
         received_at=entry.received_at,
         filing=entry.filing.value,
-        detail=_detail(operation, names, words, display) if operation else "",
+        detail=_detail(operation, file, words, display) if operation else "",
         refusal=words.refusal(entry.rejection) if entry.filing is Filing.REFUSED else "",
         device=(entry.device_name or words("device.unnamed")) if is_phone else "",
         sequence=entry.envelope.sequence if entry.envelope and is_phone else None,
@@ -219,7 +200,7 @@ def _line(entry: HistoryEntry, names: dict[str, str], words: Words, display: Dis
     )
 
 
-def _detail(operation: op.Operation, names: dict[str, str], words: Words, display: Display) -> str:
+def _detail(operation: op.Operation, file: TicketFile, words: Words, display: Display) -> str:
     """What was said or decided, beside what kind of operation it was."""
     match operation:
         case op.CreateTicket(ticket_kind=kind, problem=problem):
@@ -229,9 +210,8 @@ def _detail(operation: op.Operation, names: dict[str, str], words: Words, displa
         case op.GradeTicket(severity=severity):
             return words(f"severity.{severity.value}")
         case op.AssignTicket(technician=technician, window=window):
-            return (
-                f"{names.get(technician, technician)} · {display.short(window.start)}–{display.clock_time(window.end)}"
-            )
+            name = file.names.get(technician, technician)
+            return f"{name} · {display.short(window.start)}–{display.clock_time(window.end)}"
         case op.CancelTicket(reason=said) | op.ReopenTicket(reason=said):
             return said
         case (
@@ -254,8 +234,27 @@ def _detail(operation: op.Operation, names: dict[str, str], words: Words, displa
             return words(f"slot.{slot.value}")
         case op.CorrectDetails():
             return _corrections(operation, words)
+        case op.MergeDuplicate(into=into, words=said):
+            other = file.goes_on_in
+            number = other.number if other and other.id == into else into
+            return _joined(words("history.merged_into", number=number), said)
+        case op.TakeProposal(proposal=about, words=said) | op.DismissProposal(proposal=about, reason=said):
+            return _joined(_step_of(file.ticket, about, words), said)
+        case op.ReviewEvidence(evidence=about, words=said):
+            return _joined(_step_of(file.ticket, about, words), said)
+        case op.AnswerRefusal(answer=answer):
+            return words(f"refusal_answer.{answer.value}")
         case _:
             return ""
+
+
+def _step_of(ticket: Ticket, about: str, words: Words) -> str:
+    """What the operation that came late was, and whose."""
+    for proposal in ticket.proposals:
+        if proposal.operation_id == about:
+            return words(f"operation.{proposal.kind}")
+    found = next((item for item in late_evidence(ticket) if item.operation_id == about), None)
+    return words(f"operation.{kind_of_evidence(found)}") if found else ""
 
 
 def _joined(*parts: str) -> str:

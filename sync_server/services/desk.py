@@ -114,6 +114,10 @@ class TicketFile(Struct, frozen=True):
     """Of all pages."""
     links: list[TicketSummary]
     """The ticket it came from and those that came from it."""
+    goes_on_in: TicketSummary | None
+    """The ticket this one was merged into."""
+    duplicates: list[TicketSummary]
+    """Those that were merged into this one."""
     photos: set[str]
     """SHA-256 of those photos whose bytes the office holds."""
     names: dict[str, str]
@@ -194,6 +198,12 @@ class Desk:
     async def ticket_numbered(self, number: str) -> Ticket | None:
         return await self._storage.read(lambda reading: reading.tickets.by_number(number))
 
+    async def summary(self, ticket_id: str) -> TicketSummary | None:
+        found = await self._storage.read(
+            lambda reading: _summaries(reading, list(reading.tickets.by_id([ticket_id]).values()))
+        )
+        return found[0] if found else None
+
     async def similar(self, *, phone: str, serial: str) -> list[TicketSummary]:
         """Tickets of the same customer's number or about the same piece, newest first."""
         return await self._storage.read(lambda reading: _summaries(reading, reading.tickets.similar(phone, serial)))
@@ -270,13 +280,16 @@ def _file(reading: Reading, photo_files: PhotoFiles, ticket_id: str, history_pag
         for entry, envelope in entries
     ]
     from_here = reading.tickets.linked_to(ticket_id)
-    origin = reading.tickets.by_id([ticket.linked_ticket]) if ticket.linked_ticket else {}
+    others = reading.tickets.by_id({each for each in (ticket.linked_ticket, ticket.duplicate_of) if each})
+    origin, goes_on = (others.get(each or "") for each in (ticket.linked_ticket, ticket.duplicate_of))
     present = photo_files.present(_photos_of(ticket))
     return TicketFile(
         ticket=ticket,
         history=history,
         history_length=reading.journal.count_of_ticket(ticket_id),
-        links=_summaries(reading, [*origin.values(), *from_here]),
+        links=_summaries(reading, [*([origin] if origin else []), *from_here]),
+        goes_on_in=_summaries(reading, [goes_on])[0] if goes_on else None,
+        duplicates=_summaries(reading, reading.tickets.duplicates_of(ticket_id)),
         photos=present,
         names=names,
     )
@@ -335,4 +348,5 @@ def _people_on(ticket: Ticket) -> set[str]:
     people |= {sign_off.technician for sign_off in ticket.sign_offs}
     people |= {objection.technician for objection in ticket.objections}
     people |= {each.author for each in ticket.remote_help}
+    people |= {each.decided_by for each in ticket.decisions}
     return people | {each.proposed_by for each in ticket.proposals}

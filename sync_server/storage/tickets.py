@@ -42,6 +42,7 @@ tickets = sa.Table(
     sa.Column("over_at_ms", Number),
     sa.Column("late", sa.Boolean, nullable=False),
     sa.Column("linked_ticket", sa.Text, index=True),
+    sa.Column("duplicate_of", sa.Text, index=True),
     sa.Column("phone", sa.Text, nullable=False, index=True),
     sa.Column("serial", sa.Text, nullable=False, index=True),
     sa.Column("search", sa.Text, nullable=False),
@@ -303,6 +304,13 @@ class Tickets:
         )
         return [_decode(data) for data in rows]
 
+    def duplicates_of(self, ticket: str) -> list[Ticket]:
+        """Tickets that were merged into this one."""
+        rows = self._connection.scalars(
+            sa.select(tickets.c.data).where(tickets.c.duplicate_of == ticket).order_by(tickets.c.created_at_ms)
+        )
+        return [_decode(data) for data in rows]
+
     def regions(self) -> list[str]:
         return list(self._connection.scalars(sa.select(tickets.c.region).distinct().order_by(tickets.c.region)))
 
@@ -327,6 +335,7 @@ def _values(kept: Kept) -> dict[str, Any]:
         "over_at_ms": milliseconds(ticket.over_at) if ticket.over_at else None,
         "late": bool(undecided(ticket)) or bool(unreviewed(ticket)),
         "linked_ticket": ticket.linked_ticket,
+        "duplicate_of": ticket.duplicate_of,
         "phone": _digits(customer.phone),
         "serial": _serial(product.serial),
         "search": _searchable(ticket),

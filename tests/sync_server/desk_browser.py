@@ -1,6 +1,7 @@
 """A dispatcher's browser for tests: keeps its own cookies, reads forms out of pages and sends them back filled in."""
 
 import hashlib
+import itertools
 from html.parser import HTMLParser
 from http.cookies import SimpleCookie
 from typing import Any
@@ -17,6 +18,8 @@ PASSWORD = "安静-的-早晨-42"
 PASSWORD_HASH = Passwords().hash_now(PASSWORD)
 
 HTMX = {"HX-Request": "true"}
+
+_tokens = itertools.count(1)
 
 
 class Form:
@@ -150,7 +153,7 @@ def give_password(office: Office, person: Person = LIN) -> None:
 def signed_in(office: Office, person: Person = LIN) -> Browser:
     """A browser in which the person has signed in already, without the work that a password costs."""
     browser = Browser(office)
-    token, clock = f"token-of-{person.id}-{id(browser)}", office.clock
+    token, clock = f"token-{next(_tokens)}-of-{person.id}", office.clock
     _begin(office, person, token, clock)
     browser.cookies[SESSION_COOKIE] = token
     return browser

@@ -156,9 +156,9 @@ def test_every_act_has_its_words_in_both_languages() -> None:
 
 
 def test_keys_are_not_given_twice() -> None:
-    keys = [act.key for act in ACTS]
+    keys = [act.key for act in ACTS if not act.about]
     assert len(set(keys)) == len(keys)
-    assert not {"n", "j", "k", "g", "o"} & set(keys)
+    assert not {"n", "j", "k", "g", "o", "w"} & set(keys)
 
 
 # -- the technician picker --------------------------------------------------------------------------------------------

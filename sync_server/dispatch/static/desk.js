@@ -352,6 +352,11 @@
       target.closest("dialog").close();
     } else if (target.closest("[data-date]")) {
       fillWindow(target.closest("[data-date]"));
+    } else if (target.closest("[data-fill]")) {
+      const { fill, value } = target.closest("[data-fill]").dataset;
+      const field = target.closest("form").elements[fill];
+      field.value = value;
+      field.dispatchEvent(new Event("change", { bubbles: true }));
     } else if (target.closest("#list tbody tr") && !target.closest("a, button")) {
       if (window.getSelection().isCollapsed) find(".row-link", target.closest("tr")).click();
     }
