@@ -140,6 +140,13 @@ class RescuedOperation(Struct, frozen=True):
     raw: bytes
 
 
+class Origin(Struct, frozen=True):
+    """Where an operation came from, and when."""
+
+    device: str
+    received_at_ms: int
+
+
 _COLUMNS = [refusals.c[name] for name in Refusal.__struct_fields__]
 _DRAFT = [rescued_drafts.c[name] for name in RescuedDraft.__struct_fields__]
 _RESCUED = [rescued_operations.c[name] for name in RescuedOperation.__struct_fields__]
@@ -247,6 +254,14 @@ class Attention:
             if raw is not None:
                 found[each.device, each.sequence, each.hash] = bytes(raw)
         return found
+
+    # -- what came late ------------------------------------------------------------------------------------------------
+
+    def origins(self, ids: Iterable[str]) -> dict[str, Origin]:
+        """Of those of these operations that a journal holds."""
+        wanted = sa.select(operations.c.id, operations.c.device, operations.c.received_at_ms)
+        rows = self._connection.execute(wanted.where(operations.c.id.in_(list(ids))))
+        return {row.id: Origin(row.device, row.received_at_ms) for row in rows}
 
     # -- out of rescue files -------------------------------------------------------------------------------------------
 

@@ -60,6 +60,7 @@ devices = sa.Table(
     sa.Column("last_heard_at_ms", Number),
     sa.Column("holds_operations", Number),
     sa.Column("holds_photos", Number),
+    sa.Column("holds_since_ms", Number),
     sa.Column("revoked_at_ms", Number),
     sa.Column("revoked_by", sa.Text),
 )
@@ -137,6 +138,8 @@ class DeviceRow(Struct, frozen=True, kw_only=True):
     holds_operations: int | None
     """What it last said it still holds; None where it has not said."""
     holds_photos: int | None
+    holds_since: datetime | None
+    """When it first said so, of all the times since it last held nothing."""
     revoked_at: datetime | None
     revoked_by: str | None
     revoked_because: str | None
@@ -292,11 +295,15 @@ class People:
 
     def heard_from(self, device: str, at_ms: int, operations: int | None, photos: int | None) -> None:
         """The device was in touch; None where it did not say what it still holds."""
-        values: dict[str, int] = {"last_heard_at_ms": at_ms}
+        values: dict[str, Any] = {"last_heard_at_ms": at_ms}
         if operations is not None:
             values["holds_operations"] = operations
         if photos is not None:
             values["holds_photos"] = photos
+        if operations or photos:
+            values["holds_since_ms"] = sa.func.coalesce(devices.c.holds_since_ms, at_ms)
+        elif operations == photos == 0:
+            values["holds_since_ms"] = None
         self._update(devices, devices.c.id == device, values)
 
     def revoke_device(self, device: str, at_ms: int, revoked_by: str, reason: str) -> bool:
@@ -331,6 +338,7 @@ class People:
                 last_heard_at=_moment(row["last_heard_at_ms"]),
                 holds_operations=row["holds_operations"],
                 holds_photos=row["holds_photos"],
+                holds_since=_moment(row["holds_since_ms"]),
                 revoked_at=_moment(row["revoked_at_ms"]),
                 revoked_by=row["revoked_by"],
                 revoked_because=row["reason"],

@@ -52,6 +52,9 @@ tickets = sa.Table(
 )
 """`holder` is the technician on whose phone the ticket is: its technician, until it is over and has expired."""
 
+_is_late = tickets.c.late.is_(True)
+sa.Index("ix_tickets_late", tickets.c.position, sqlite_where=_is_late, postgresql_where=_is_late)
+
 withdrawals = sa.Table(
     "withdrawals",
     metadata,
@@ -304,6 +307,23 @@ class Tickets:
         )
         return [_decode(data) for data in rows]
 
+    def late(self, limit: int) -> list[Ticket]:
+        """Those with a proposal or with evidence that waits for the desk; those longest unchanged first."""
+        rows = self._connection.scalars(
+            sa.select(tickets.c.data).where(_is_late).order_by(tickets.c.position).limit(limit)
+        )
+        return [_decode(data) for data in rows]
+
+    def changed_after(self, position: int, limit: int) -> list[tuple[int, Ticket]]:
+        """Tickets whose last operation stands behind a feed position, each with the position it has; in their order."""
+        rows = self._connection.execute(
+            sa.select(tickets.c.position, tickets.c.data)
+            .where(tickets.c.position > position)
+            .order_by(tickets.c.position)
+            .limit(limit)
+        )
+        return [(at, _decode(data)) for at, data in rows]
+
     def duplicates_of(self, ticket: str) -> list[Ticket]:
         """Tickets that were merged into this one."""
         rows = self._connection.scalars(
@@ -401,7 +421,7 @@ def _conditions(wanted: TicketFilter) -> list[sa.ColumnElement[bool]]:
     if wanted.kind:
         conditions.append(tickets.c.kind == wanted.kind.value)
     if wanted.late_only:
-        conditions.append(tickets.c.late.is_(True))
+        conditions.append(_is_late)
     return conditions
 
 

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from shared_schema.credentials import Certificate
+from sync_server.clock import milliseconds
 from sync_server.storage import Storage
 from sync_server.storage.people import DeviceIdentity, LoginTaken
 from sync_server.storage.uploads import StoredUpload, UploadState
@@ -115,3 +116,22 @@ def test_an_upload_is_begun_extended_settled_or_forgotten(storage: Storage) -> N
     received = storage.read_now(lambda reading: reading.uploads.upload("two"))
     assert received is not None
     assert received.state is UploadState.RECEIVED
+
+
+def test_it_is_known_since_when_a_phone_has_held_work(storage: Storage) -> None:
+    """From when it first said so; what it does not say changes nothing, and once it held nothing it begins anew."""
+
+    def since(at_ms: int, operations: int | None, photos: int | None) -> int | None:
+        storage.write_now(lambda writing: writing.people.heard_from("phone-1", at_ms, operations, photos))
+        (device,) = storage.read_now(lambda reading: reading.people.devices())
+        return None if device.holds_since is None else milliseconds(device.holds_since)
+
+    storage.write_now(
+        lambda writing: writing.people.enrol_device("phone-1", CHEN.id, name="", platform="", token_sha256="t", at_ms=1)
+    )
+    assert since(10, 0, 0) is None
+    assert since(20, 0, 2) == 20
+    assert since(30, 5, 2) == 20
+    assert since(40, None, None) == 20
+    assert since(50, 0, 0) is None
+    assert since(60, 1, 0) == 60
