@@ -2,7 +2,8 @@
 
 `receive` runs inside one write transaction. It keeps the bytes exactly as they came, stores the verdict with them, and
 lets shared_schema.apply decide; what apply cannot know (whose device this is, whether the journal continues, whether
-the technician exists) is decided here first. How operations travel is services.rounds' and services.desk's business.
+the technician exists, into what a duplicate is merged) is decided here. What is refused is filed for a person to see
+to. How operations travel is services.rounds', services.desk's and services.rescue's business.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,20 +15,23 @@ from shared_schema import wire
 from shared_schema.apply import Filing, apply, filing
 from shared_schema.identifiers import TicketId
 from shared_schema.lifecycle import OFFICE_ROLES, OVER, Role
-from shared_schema.operations import AssignTicket, Envelope
+from shared_schema.operations import AnswerRefusal, AssignTicket, Envelope, MergeDuplicate, kind_of
 from shared_schema.rejections import (
+    ChangedMeanwhile,
     JournalBroken,
     NotThisDevice,
     Rejection,
     SequenceTaken,
     UnknownTechnician,
     UnknownTicket,
+    code_of,
 )
 from shared_schema.sync_protocol import Verdict
 from shared_schema.ticket import Ticket
 from shared_schema.wire import UnreadableOperation
 from sync_server.storage import Writing
-from sync_server.storage.journal import Entry, Head
+from sync_server.storage.attention import COUNTED, Answered, Refusal
+from sync_server.storage.journal import OFFICE, Entry, Head
 from sync_server.storage.people import Person
 from sync_server.storage.tickets import Kept
 
@@ -54,6 +58,17 @@ class _Whereabouts(Struct, frozen=True):
     ticket: TicketId
 
 
+class _KindOnly(Struct, frozen=True):
+    kind: str
+
+
+class _WithKind(Struct, frozen=True):
+    operation: _KindOnly
+
+
+_KIND_LETTERS = 100
+
+
 def arrived(raw: bytes | Raw) -> Arrived:
     data = bytes(raw)
     return Arrived(data, wire.hash_of(data), wire.decode_envelope(data))
@@ -75,7 +90,7 @@ def receive(writing: Writing, device: str, person: Person, brought: Sequence[Arr
         answers += taking.take(fresh)
     if old or repeated:
         held = writing.journal.held(device, {each.sequence for each in (*old, *repeated)})
-        answers += [taking.answer_again(each, held[each.sequence]) for each in (*old, *repeated)]
+        answers += taking.answer_again([(each, held[each.sequence]) for each in (*old, *repeated)])
     return answers
 
 
@@ -117,15 +132,17 @@ class _Taking:
         """Judge and keep operations that continue the journal."""
         journal, tickets = self._writing.journal, self._writing.tickets
         known = journal.known({each.id for each in fresh})
-        kept = tickets.to_change(each.read.ticket for each in fresh if isinstance(each.read, Envelope))
+        kept = tickets.to_change(ticket for each in fresh for ticket in _concerned(each))
         last_hash = self._head.last_hash
         verdicts: list[bytes] = []
+        results: list[Ticket | Rejection] = []
         changed: dict[str, tuple[Kept, int]] = {}
         gone: list[tuple[str, str, int]] = []
         for place, each in enumerate(fresh):
             ticket_id = each.read.ticket if isinstance(each.read, Envelope) else ""
             before = kept.get(ticket_id)
-            after = self._judge(each, before.ticket if before else None, last_hash, known)
+            after = self._judge(each, kept, last_hash, known)
+            results.append(after)
             if isinstance(after, Ticket):
                 kept[ticket_id] = now = Kept(after, 0, _stays_expired(before, after))
                 changed[ticket_id] = (now, place)
@@ -149,31 +166,97 @@ class _Taking:
         if gone:
             tickets.withdraw([(person, ticket, first + place) for person, ticket, place in gone])
         journal.move_head(self._device, Head(fresh[-1].sequence, last_hash, self._broken_at))
+        self._file(
+            [(each, first + place, after) for place, (each, after) in enumerate(zip(fresh, results, strict=True))]
+        )
         return verdicts
 
-    def answer_again(self, each: Arrived, held: Entry) -> bytes:
+    def answer_again(self, repeated: Sequence[tuple[Arrived, Entry]]) -> list[bytes]:
         """The verdict given before, or, where the number belongs to another operation, that this is so."""
-        if held.id == each.id and held.raw == each.raw:
-            return held.verdict
-        verdict = wire.encode(Verdict(each.id, each.sequence, Filing.REFUSED, rejection=SequenceTaken()))
-        self._writing.journal.put_aside(self._entry(each, 0, verdict), each.hash)
-        return verdict
+        verdicts: list[bytes] = []
+        aside: list[tuple[Entry, str]] = []
+        taken: list[tuple[Arrived, int, Ticket | Rejection]] = []
+        for each, held in repeated:
+            if held.id == each.id and held.raw == each.raw:
+                verdicts.append(held.verdict)
+                continue
+            verdict = wire.encode(Verdict(each.id, each.sequence, Filing.REFUSED, rejection=SequenceTaken()))
+            verdicts.append(verdict)
+            aside.append((self._entry(each, 0, verdict), each.hash))
+            taken.append((each, 0, SequenceTaken()))
+        if aside:
+            self._writing.journal.put_aside(aside)
+            self._file(taken)
+        return verdicts
 
-    def _judge(self, each: Arrived, ticket: Ticket | None, last_hash: str, known: set[str]) -> Ticket | Rejection:
+    def _file(self, judged: Sequence[tuple[Arrived, int, Ticket | Rejection]]) -> None:
+        """Have refusals seen to: each operation with its position in the feed and what became of it."""
+        refused: list[Refusal] = []
+        answers: list[Answered] = []
+        for each, position, after in judged:
+            answer = self._answer_in(each, after)
+            if answer is not None:
+                answers.append(answer)
+            if not isinstance(after, Ticket):
+                refused.append(self._refusal(each, position, after, counts=answer is not None))
+        if refused:
+            self._writing.attention.refuse(refused)
+        if answers:  # after the refusals: a journal sent anew to a restored office can bring both at once
+            self._writing.attention.answer(self._device, self._person.id, answers, self._at_ms)
+
+    def _answer_in(self, each: Arrived, after: Ticket | Rejection) -> Answered | None:
+        """An AnswerRefusal counts whatever becomes of it on the ticket, which may be none of this person's."""
+        envelope = each.read
+        if not isinstance(envelope, Envelope) or not isinstance(envelope.operation, AnswerRefusal):
+            return None
+        if isinstance(after, NotThisDevice) or not self._is_ours(envelope):
+            return None
+        operation = envelope.operation
+        return Answered(operation.refused, operation.answer.value, operation.by)
+
+    def _refusal(self, each: Arrived, position: int, rejection: Rejection, *, counts: bool) -> Refusal:
+        # Whoever decides at the desk is told at once, on the page they decided on.
+        seen_by = self._person.id if self._device == OFFICE else None
+        answered_by = self._person.id if counts else None
+        return Refusal(
+            operation=each.id,
+            device=self._device,
+            sequence=each.sequence,
+            hash=each.hash,
+            position=position,
+            ticket=_ticket_of(each),
+            person=self._person.id,
+            kind=_kind_of(each),
+            code=code_of(rejection),
+            refused_at_ms=self._at_ms,
+            answer=COUNTED if counts else None,
+            answered_at_ms=self._at_ms if answered_by else None,
+            answered_by=answered_by,
+            seen_at_ms=self._at_ms if seen_by else None,
+            seen_by=seen_by,
+        )
+
+    def _judge(self, each: Arrived, kept: dict[str, Kept], last_hash: str, known: set[str]) -> Ticket | Rejection:
         envelope = each.read
         if isinstance(envelope, UnreadableOperation):
             return envelope.rejection
-        if envelope.device != self._device or not self._is_by_its_person(envelope) or envelope.id in known:
+        if not self._is_ours(envelope) or envelope.id in known:
             return NotThisDevice()
         if envelope.previous_hash != last_hash:
             self._broken_at = self._broken_at or self._at_ms
             return JournalBroken()
         if isinstance(envelope.operation, AssignTicket) and not self._is_technician(envelope.operation.technician):
             return UnknownTechnician()
-        return apply(envelope, ticket)
+        before = kept.get(envelope.ticket)
+        after = apply(envelope, before.ticket if before else None)
+        if isinstance(envelope.operation, MergeDuplicate) and isinstance(after, Ticket):
+            return _merged(after, kept.get(envelope.operation.into))
+        return after
 
-    def _is_by_its_person(self, envelope: Envelope) -> bool:
-        return envelope.actor.person == self._person.id and envelope.actor.role is self._person.role
+    def _is_ours(self, envelope: Envelope) -> bool:
+        """Made on this device, by whoever it belongs to."""
+        actor, person = envelope.actor, self._person
+        return envelope.device == self._device and actor.person == person.id and actor.role is person.role
 
     def _may_know(self, ticket: Ticket) -> bool:
         person = self._person
@@ -197,6 +280,22 @@ def _verdict(each: Arrived, before: Ticket | None, after: Ticket | Rejection) ->
     return Verdict(each.id, each.sequence, Filing.REFUSED, version, after)
 
 
+def _concerned(each: Arrived) -> tuple[str, ...]:
+    """The tickets that have to stand still while it is judged."""
+    if not isinstance(each.read, Envelope):
+        return ()
+    if isinstance(each.read.operation, MergeDuplicate):
+        return each.read.ticket, each.read.operation.into
+    return (each.read.ticket,)
+
+
+def _merged(after: Ticket, into: Kept | None) -> Ticket | Rejection:
+    """What a duplicate is merged into must be there, and not be a duplicate itself."""
+    if into is None:
+        return UnknownTicket()
+    return after if into.ticket.duplicate_of is None else ChangedMeanwhile()
+
+
 def _loses(before: Kept | None, after: Ticket) -> str | None:
     """Whose phone has to give the ticket back."""
     if before is None or before.is_expired or before.ticket.technician == after.technician:
@@ -213,3 +312,10 @@ def _ticket_of(each: Arrived) -> str | None:
         return each.read.ticket
     found: Any = wire.decode_part(each.raw, _Whereabouts)
     return found.ticket if isinstance(found, _Whereabouts) else None
+
+
+def _kind_of(each: Arrived) -> str:
+    if isinstance(each.read, Envelope):
+        return kind_of(each.read.operation)
+    found: Any = wire.decode_part(each.raw, _WithKind)
+    return found.operation.kind[:_KIND_LETTERS] if isinstance(found, _WithKind) else ""

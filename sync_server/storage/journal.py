@@ -175,11 +175,13 @@ class Journal:
     def append(self, entries: Sequence[Entry]) -> None:
         self._connection.execute(_APPEND, [_values(entry) for entry in entries])
 
-    def put_aside(self, entry: Entry, raw_hash: str) -> None:
-        """Keep what cannot take its place in the journal; bringing the same bytes again changes nothing."""
-        values = _values(entry)
-        del values["position"]
-        self._connection.execute(_PUT_ASIDE[self._connection.dialect.name], values | {"hash": raw_hash})
+    def put_aside(self, entries: Sequence[tuple[Entry, str]]) -> None:
+        """Keep what cannot take its place in the journal, each with the hash of its bytes; bringing the same bytes
+        again changes nothing."""
+        rows = [_values(entry) | {"hash": raw_hash} for entry, raw_hash in entries]
+        for row in rows:
+            del row["position"]
+        self._connection.execute(_PUT_ASIDE[self._connection.dialect.name], rows)
 
     def of_ticket(self, ticket: str, *, newest: int = -1, skip: int = 0) -> list[Entry]:
         """Oldest first, as the office received them; of those before the last `skip`, the `newest`, or all (-1)."""

@@ -425,7 +425,7 @@ def test_a_ticket_s_history_is_read_page_by_page_from_the_newest(storage: Storag
     ]
     aside = replace(entries[1], position=0, id=new_id())
     storage.write_now(lambda writing: writing.journal.append(entries))
-    storage.write_now(lambda writing: writing.journal.put_aside(aside, "hash"))
+    storage.write_now(lambda writing: writing.journal.put_aside([(aside, "hash")]))
     whole = [head, entries[0], entries[1], aside, *entries[2:]]
     assert storage.read_now(lambda reading: reading.journal.of_ticket(ticket)) == whole
     assert storage.read_now(lambda reading: reading.journal.count_of_ticket(ticket)) == 6
