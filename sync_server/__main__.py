@@ -15,6 +15,7 @@ from litestar import Litestar
 from msgspec.structs import replace
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from sync_server import backup_commands
 from sync_server.accounts.command_line import add_commands
 from sync_server.app import create_app
 from sync_server.clock import SystemClock
@@ -72,12 +73,17 @@ def _parser() -> argparse.ArgumentParser:
     _where(demo)
     demo.set_defaults(run=_demo)
     add_commands(commands, _where)
+    backup_commands.add_commands(commands, _which)
     return parser
 
 
 def _where(command: argparse.ArgumentParser) -> None:
     command.add_argument("--host", help=f"address to listen on ({PREFIX}HOST, 127.0.0.1)")
     command.add_argument("--port", type=int, help=f"port to listen on ({PREFIX}PORT, 8000)")
+    _which(command)
+
+
+def _which(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", type=Path, help=f"folder for everything that is kept ({PREFIX}DATA, ./.data)")
 
 

@@ -61,6 +61,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         return self.database_url or f"sqlite:///{self.data / 'doorstep.db'}"
 
     @property
+    def database_file(self) -> Path | None:
+        """Where the database is a SQLite file; None where it is a PostgreSQL."""
+        if self.database.startswith("sqlite:///"):
+            return Path(self.database.removeprefix("sqlite:///"))
+        return None
+
+    @property
     def published_app(self) -> Path:
         return self.app_folder or self.data / "app"
 

@@ -75,6 +75,13 @@ class Photos:
             (milliseconds(at), sha256),
         )
 
+    def offer_again(self) -> None:
+        """Whether the office still has them is asked anew; what it has is not sent again."""
+        self._file.write(
+            "UPDATE photos SET received_at = NULL, location = NULL, offset = 0, restarts = 0"
+            " WHERE received_at IS NOT NULL"
+        )
+
     def lost_by_office(self, device: str, through: int) -> None:
         """The office has lost the entries after `through`; their photos are offered to it again."""
         self._file.write(

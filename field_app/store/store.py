@@ -488,7 +488,9 @@ class Store:
 
     def _take_cursor(self, asked: Exchange, reply: RoundReply, at: datetime) -> None:
         if reply.cursor < asked.cursor:
-            # The office's list is younger than what we have seen of it (a restored backup): nothing we hold is certain.
+            # The office's list is younger than what we have seen of it (a restored backup): nothing we hold is certain,
+            # nor is what we were told to have arrived. A photo may have come after the backup of the entry naming it.
+            self._photos.offer_again()
             self._begin_pull(f"cursor {reply.cursor} < {asked.cursor}", at)
             return
         self._facts.put(facts.CURSOR, reply.cursor)

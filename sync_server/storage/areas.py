@@ -7,6 +7,7 @@ from typing import TypeVarTuple
 import sqlalchemy as sa
 
 from sync_server.storage.attention import Attention
+from sync_server.storage.audit import Audit
 from sync_server.storage.feed import Feed
 from sync_server.storage.journal import Journal
 from sync_server.storage.keys import Keys
@@ -32,6 +33,10 @@ class Reading:
     @cached_property
     def attention(self) -> Attention:
         return Attention(self._connection)
+
+    @cached_property
+    def audit(self) -> Audit:
+        return Audit(self._connection)
 
     @cached_property
     def feed(self) -> Feed:

@@ -38,6 +38,10 @@ class StorageUnavailable(Exception):
     """The database cannot be reached, is full or is locked; nothing of the write was kept. Trying later may work."""
 
 
+UNFINISHED = ".restoring"
+"""Behind the name of a SQLite database: one that a restore is still putting together, or was killed over."""
+
+
 class _Write(Generic[T]):
     """A write waiting for its turn, and whom to tell."""
 
@@ -53,13 +57,16 @@ class Storage:
     def __init__(self, url: str, *, on_waiting: Callable[[], None] | None = None) -> None:
         """`on_waiting`, in place of a writer's thread: called whenever a write begins to wait. Whoever gives it calls
         `write_waiting` when it is time to, and is then the one thread that writes."""
-        address = _address(url)
+        address = address_of(url)
         self.is_embedded = address.get_backend_name() == "sqlite"
         if self.is_embedded and address.database:
             try:  # for its owner alone: customers' data is in there
                 Path(address.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                unfinished = Path(address.database + UNFINISHED).exists()
             except OSError as fault:
                 raise StorageUnavailable(str(fault)) from fault
+            if unfinished:
+                raise StorageUnavailable("a restore into its folder has not finished; run doorstep restore again")
         self.address = address
         self._writing = _writing_engine(address)
         self._reading = _reading_engine(address)
@@ -91,8 +98,10 @@ class Storage:
         try:
             with self._writing.begin() as connection:
                 migrations.upgrade(connection)
+        except migrations.SchemaUnknown as newer:
+            raise StorageUnavailable(f"a newer version of Doorstep made it (schema {newer})") from newer
         except sa.exc.DBAPIError as fault:
-            raise _translated(fault) from fault
+            raise translated(fault) from fault
 
     def on_feed(self, listener: Callable[[int], None]) -> Callable[[], None]:
         """Have `listener` called, in the writer's thread, with the feed's newest position after each commit.
@@ -169,7 +178,7 @@ class Storage:
                 return work(Reading(connection))
         except sa.exc.DBAPIError as fault:
             self._let_go()
-            raise _translated(fault) from fault
+            raise translated(fault) from fault
 
     def _connected(self) -> sa.Connection:
         """This thread's connection for reading."""
@@ -268,7 +277,7 @@ class Storage:
                 if attempt < _ATTEMPTS and getattr(fault.orig, "sqlstate", None) in _RETRYABLE:
                     attempt += 1
                     continue
-                raise _translated(fault) from fault
+                raise translated(fault) from fault
         if writing.feed.taken_through is not None:
             for listener in tuple(self._on_feed):
                 listener(writing.feed.taken_through)
@@ -283,13 +292,16 @@ def _call_in(loop: asyncio.AbstractEventLoop, settle: Callable[..., None], *argu
             raise
 
 
-def _translated(fault: sa.exc.DBAPIError) -> Exception:
-    if isinstance(fault, sa.exc.OperationalError | sa.exc.InterfaceError):
+def translated(fault: sa.exc.DBAPIError) -> Exception:
+    """What it is to whoever asked: the database out of reach, or a mistake of ours."""
+    is_damaged = type(fault) is sa.exc.DatabaseError  # SQLite: "disk image is malformed", "file is not a database"
+    if is_damaged or isinstance(fault, sa.exc.OperationalError | sa.exc.InterfaceError):
         return StorageUnavailable(str(fault.orig))
     return fault
 
 
-def _address(url: str) -> sa.URL:
+def address_of(url: str) -> sa.URL:
+    """Raises StorageUnavailable where that is no address of a database we can use."""
     try:
         address = sa.make_url(url)
         backend = address.get_backend_name()

@@ -266,6 +266,9 @@ class People:
     def end_sessions_of(self, person_id: str) -> None:
         self._connection.execute(sessions.delete().where(sessions.c.person == person_id))
 
+    def end_all_sessions(self) -> None:
+        self._connection.execute(sessions.delete())
+
     # -- devices -----------------------------------------------------------------------------------------------------
 
     def device_with_token(self, token_sha256: str) -> tuple[DeviceIdentity, bool] | None:

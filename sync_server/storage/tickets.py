@@ -177,6 +177,12 @@ _NEXT_NUMBER = on_both(
         index_elements=["day"], set_={"last": numbers.c.last + 1}
     ).returning(numbers.c.last),
 )
+_SKIP_NUMBERS = on_both(
+    numbers,
+    lambda inserting: inserting.on_conflict_do_update(
+        index_elements=["day"], set_={"last": numbers.c.last + inserting.excluded.last}
+    ).returning(numbers.c.last),
+)
 
 
 class Tickets:
@@ -195,7 +201,7 @@ class Tickets:
         return {each.ticket.id: each for each in kept}
 
     def save(self, changed: Sequence[Kept]) -> None:
-        self._connection.execute(_SAVE[self._connection.dialect.name], [_values(kept) for kept in changed])
+        self._connection.execute(_SAVE[self._connection.dialect.name], [columns_of(kept) for kept in changed])
 
     def withdraw(self, gone: Sequence[tuple[str, str, int]]) -> None:
         """Take tickets off phones: (technician, ticket, feed position)."""
@@ -230,6 +236,10 @@ class Tickets:
         """The next free ticket number of a day given as YYMMDD."""
         last = self._connection.scalar(_NEXT_NUMBER[self._connection.dialect.name], {"day": day, "last": 1})
         return f"{day}-{last:03d}"
+
+    def skip_numbers(self, day: str, count: int) -> None:
+        """Let so many numbers of that day be given to no ticket."""
+        self._connection.scalar(_SKIP_NUMBERS[self._connection.dialect.name], {"day": day, "last": count})
 
     # -- for phones ----------------------------------------------------------------------------------------------------
 
@@ -335,7 +345,8 @@ class Tickets:
         return list(self._connection.scalars(sa.select(tickets.c.region).distinct().order_by(tickets.c.region)))
 
 
-def _values(kept: Kept) -> dict[str, Any]:
+def columns_of(kept: Kept) -> dict[str, Any]:
+    """A ticket's row: itself, and what it is found by."""
     ticket = kept.ticket
     customer, product, assignment = ticket.customer, ticket.product, ticket.assignment
     return {

@@ -109,6 +109,10 @@ class Uploads:
         unfinished = uploads.c.id.in_(upload_ids) & (uploads.c.state == UploadState.UNFINISHED.value)
         self._connection.execute(uploads.delete().where(unfinished))
 
+    def forget_unfinished(self) -> None:
+        """All of them: what had arrived of them is not there (a restored backup). Phones begin anew."""
+        self._connection.execute(uploads.delete().where(uploads.c.state == UploadState.UNFINISHED.value))
+
     def _first(self, wanted: "sa.ColumnElement[bool]") -> StoredUpload | None:
         columns = (
             uploads.c.id,

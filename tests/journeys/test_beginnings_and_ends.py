@@ -2,10 +2,10 @@
 
 from field_app.store import Identity
 from shared_schema.evidence import PhotoSlot
-from shared_schema.lifecycle import Status
+from shared_schema.lifecycle import Severity, Status
 from shared_schema.sync_protocol import Offline, RefusedRequest
-from tests.builders.networks import captive_portal, lose_reply
-from tests.builders.tickets import a_picture
+from tests.builders.networks import captive_portal, lose_reply, lose_request
+from tests.builders.tickets import a_customer, a_picture
 from tests.builders.world import World
 
 
@@ -78,6 +78,68 @@ def test_an_office_restored_from_a_backup_is_given_everything_again(world: World
     assert phone.ticket(ticket) == world.server.ticket(ticket)
     assert not phone.shows(lost), "the office does not know this ticket any more"
     assert phone.store.counts().operations == phone.store.counts().photos == 0
+
+
+def test_an_office_restored_and_busy_again_before_a_phone_asks_hides_nothing_from_it(world: World) -> None:
+    """The restored office does as much as the lost one had done: numbers, versions and positions could all be the same,
+    and what they mean is not. The phone shows what the office holds now."""
+    ticket = world.dispatcher.sends("t-chen")
+    other = world.dispatcher.sends("t-chen")
+    phone = world.phone("t-chen")
+    backup = world.back_up_office()
+    world.dispatcher.grade(ticket, Severity.SEVERE)
+    world.dispatcher.cancel(other, "丢失的决定")
+    phone.sync()
+    assert phone.ticket(ticket).severity is Severity.SEVERE
+
+    phone.go_offline()
+    world.clock.move(hours=1)
+    world.restore_office(backup)
+    world.dispatcher.correct_customer(ticket, a_customer(name="何先生"))
+    world.dispatcher.grade(other, Severity.EMERGENCY)
+    for _ in range(5):
+        world.dispatcher.takes_request()
+    assert world.server.ticket(ticket).version == phone.ticket(ticket).version, "the same version, of another history"
+    assert phone.go_online().away is None
+    for each in (ticket, other):
+        assert phone.ticket(each) == world.server.ticket(each)
+    cursor = phone.store.next_exchange().cursor
+    phone.sync()
+    assert phone.store.next_exchange().cursor == cursor, "and then all is as ever"
+
+    world.clock.move(hours=1)
+    world.restore_office(backup)  # once more, from the same backup
+    world.dispatcher.grade(ticket, Severity.ORDINARY)
+    phone.sync()
+    for each in (ticket, other):
+        assert phone.ticket(each) == world.server.ticket(each)
+
+
+def test_a_photo_that_arrived_after_the_backup_of_its_entry_is_sent_again(world: World) -> None:
+    """The entry is in the backup, the bytes came a minute later: the office asks for nothing, the phone offers them."""
+    ticket = world.dispatcher.sends("t-chen")
+    phone = world.phone("t-chen")
+    phone.accept(ticket)
+    kept = phone.take_photo(ticket, a_picture(10_000, seed=1))
+    phone.sync()
+    picture = a_picture(50_000, seed=2)
+    shot = phone.take_photo(ticket, picture)
+    phone.network.arm(lose_request, "POST /sync/v1/uploads")
+    phone.sync()
+    backup = world.back_up_office()
+    assert phone.sync().photos == 1
+    assert world.server.photo(shot) == picture
+
+    world.clock.move(minutes=1)
+    world.restore_office(backup)
+    assert world.server.photo(shot) is None
+    phone.network.requests.clear()
+    phone.sync()
+    assert world.server.photo(shot) == picture
+    sent = sum(len(request.content) for request in phone.network.requests if request.method == "PATCH")
+    assert sent == len(picture), "what the office has is not sent again"
+    assert world.server.photo(kept) is not None
+    assert phone.store.counts().photos == 0
 
 
 def test_a_closed_ticket_leaves_the_phone_after_a_while_and_a_reopened_one_comes_back(world: World) -> None:

@@ -99,7 +99,7 @@ def test_what_it_cannot_start_with_is_said_in_a_line(tmp_path: Path, environment
 
 def test_a_stranger_is_told_what_there_is() -> None:
     shown = subprocess.run([sys.executable, "-m", "sync_server", "--help"], capture_output=True, text=True, check=True)
-    for command in ("serve", "demo", "enrol", "people"):
+    for command in ("serve", "demo", "enrol", "people", "backup", "restore", "verify"):
         assert f"\n    {command} " in shown.stdout
 
 
