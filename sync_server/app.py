@@ -20,6 +20,7 @@ from sync_server import app_files, dispatch
 from sync_server.accounts import Accounts, access_ticket
 from sync_server.clock import Clock, milliseconds
 from sync_server.problems import PROBLEM_PAGE, exception_handlers
+from sync_server.services.attention import AttentionQueue
 from sync_server.services.desk import Desk
 from sync_server.services.live import Live
 from sync_server.services.photo_files import PhotoFiles
@@ -54,6 +55,7 @@ def create_app(
         "settings": settings,
         "clock": clock,
         "accounts": accounts,
+        "attention": AttentionQueue(storage, clock),
         "desk": desk,
         "rounds": rounds,
         "photo_files": photo_files,

@@ -10,6 +10,7 @@ from litestar.di import Provide
 from sync_server.accounts import office_session
 from sync_server.dispatch import (
     assets,
+    attention_pages,
     entrance,
     intake,
     live_pages,
@@ -29,6 +30,7 @@ desk = Router(
         *entrance.route_handlers,
         *ticket_pages.route_handlers,
         *intake.route_handlers,
+        *attention_pages.route_handlers,
         *technician_pages.route_handlers,
         *picture_pages.route_handlers,
         *live_pages.route_handlers,

@@ -41,6 +41,7 @@ looked_at = partial(route, http_method=[HttpMethod.GET, HttpMethod.HEAD], includ
 
 PLACES = (
     ("tickets", "/tickets", "tickets", "t"),
+    ("attention", "/attention", "inbox", "a"),
     ("technicians", "/technicians", "people", "p"),
     ("devices", "/devices", "device", "d"),
     ("prices", "/prices", "prices", "l"),
@@ -57,6 +58,7 @@ KEY_GROUPS = (
             (("/",), "keys.search"),
             (("n",), "keys.new"),
             (("g", "t"), "nav.tickets"),
+            (("g", "a"), "nav.attention"),
             (("g", "p"), "nav.technicians"),
             (("g", "d"), "nav.devices"),
             (("g", "l"), "nav.prices"),
@@ -198,6 +200,7 @@ def page(
                 "person": reader.session.person if reader.session else None,
                 "company": reader.settings.company,
                 "photo_limit": display.number(PHOTO_BYTES // 1_000_000),
+                "waiting": reader.waiting,
                 "address_here": reader.address,
                 "here": here,
                 "today": display.today,

@@ -16,6 +16,7 @@ from sync_server.accounts import Accounts, Person, Session, session_of
 from sync_server.clock import Clock
 from sync_server.dispatch.display import Display
 from sync_server.problems import Problem, address_of, form_of
+from sync_server.services.attention import AttentionQueue
 from sync_server.settings import Settings
 from sync_server.words import DEFAULT_LANGUAGE, LANGUAGES, words_in
 
@@ -51,6 +52,8 @@ class Reader:
         visitor = request.cookies.get(VISITOR_COOKIE, "")
         self._visitor = visitor if 20 <= len(visitor) <= _LONGEST_TOKEN and visitor.isascii() else ""
         self.new_cookies: list[Cookie] = []
+        self.waiting = 0
+        """How much waits in the queue, for the rail of a whole page."""
 
     @property
     def person(self) -> Person:
@@ -110,6 +113,10 @@ async def reader(
     session: NamedDependency[Session],
     settings: NamedDependency[Settings],
     clock: NamedDependency[Clock],
+    attention: NamedDependency[AttentionQueue],
 ) -> Reader:
     """Somebody of the office; `session` has seen to that, and to the token of a changing request."""
-    return Reader(request, session, settings, clock)
+    reading = Reader(request, session, settings, clock)
+    if not reading.target:
+        reading.waiting = await attention.count()
+    return reading

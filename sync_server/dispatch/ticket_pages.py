@@ -49,7 +49,7 @@ MOST_EVIDENCE = 500
 _LAST_PAGE = 10**9
 
 
-async def _file_of(ticket_id: str, reader: Reader, desk: Desk, *, history_page: int = 1) -> TicketFile:
+async def file_of(ticket_id: str, reader: Reader, desk: Desk, *, history_page: int = 1) -> TicketFile:
     """The ticket as this person may see it. Raises Problem `ticket-unknown`."""
     try:
         msgspec.convert(ticket_id, TicketId)
@@ -62,7 +62,7 @@ async def _file_of(ticket_id: str, reader: Reader, desk: Desk, *, history_page: 
     return msgspec.structs.replace(file, ticket=seen)
 
 
-async def _shown(file: TicketFile, reader: Reader, accounts: Accounts, where: str) -> dict[str, Any]:
+async def shown(file: TicketFile, reader: Reader, accounts: Accounts, where: str) -> dict[str, Any]:
     """What the ticket's templates need. That this person is now shown the customer's data is noted."""
     await accounts.note_views(reader.person, [file.ticket.id], where)
     return {
@@ -97,8 +97,8 @@ async def ticket_list(
         return answer
     values |= {"file": None, "acting": None}
     if wanted.chosen and await desk.ticket(wanted.chosen):
-        file = await _file_of(wanted.chosen, reader, desk)
-        values |= await _shown(file, reader, accounts, "panel")
+        file = await file_of(wanted.chosen, reader, desk)
+        values |= await shown(file, reader, accounts, "panel")
         values["close_address"] = wanted.address(chosen="")
     technicians = await accounts.people(Role.TECHNICIAN)
     return await long_page(
@@ -122,8 +122,8 @@ async def ticket_page(
     act: FromQuery[str] = "",
     about: FromQuery[str] = "",
 ) -> Response[Any]:
-    file = await _file_of(ticket_id, reader, desk)
-    values = await _shown(file, reader, accounts, "page")
+    file = await file_of(ticket_id, reader, desk)
+    values = await shown(file, reader, accounts, "page")
     wanted = act_of(act)
     if wanted is not None and wanted.possible(file.ticket):
         begun = fresh(wanted, file.ticket, reader, clock)
@@ -139,8 +139,8 @@ async def ticket_panel(
     desk: NamedDependency[Desk],
     accounts: NamedDependency[Accounts],
 ) -> Response[Any]:
-    file = await _file_of(ticket_id, reader, desk)
-    return await long_page("panel.html", reader, **await _shown(file, reader, accounts, "panel"))
+    file = await file_of(ticket_id, reader, desk)
+    return await long_page("panel.html", reader, **await shown(file, reader, accounts, "panel"))
 
 
 @looked_at("/tickets/{ticket_id:str}/file")
@@ -152,10 +152,10 @@ async def ticket_again(
     seen: FromQuery[str] = "",
 ) -> Response[Any]:
     """The open ticket anew; 204 where it is as it was seen."""
-    file = await _file_of(ticket_id, reader, desk)
+    file = await file_of(ticket_id, reader, desk)
     if mark_of(file) == seen:
         return Response(None, status_code=204, headers=HEADERS)
-    return await long_page("ticket/file.html", reader, **await _shown(file, reader, accounts, "live"))
+    return await long_page("ticket/file.html", reader, **await shown(file, reader, accounts, "live"))
 
 
 @looked_at("/tickets/{ticket_id:str}/history")
@@ -168,11 +168,11 @@ async def ticket_history(
 ) -> Response[Any]:
     """Every entry, HISTORY_PAGE at a time."""
     wanted = min(max(_number(page_number, 1), 1), _LAST_PAGE)
-    file = await _file_of(ticket_id, reader, desk, history_page=wanted)
+    file = await file_of(ticket_id, reader, desk, history_page=wanted)
     pages = max(1, -(-file.history_length // HISTORY_PAGE))
     if wanted > pages:
         raise Problem("not-found")
-    values = await _shown(file, reader, accounts, "history")
+    values = await shown(file, reader, accounts, "history")
     address = f"/tickets/{file.ticket.id}/history?page="
     return await long_page(
         "history.html",
@@ -222,7 +222,7 @@ async def act_form(
     if not reader.target:  # a form's address opened in a window of its own
         asked = urlencode({"act": act.kind} | ({"about": about} if about else {}))
         return Redirect(f"/tickets/{ticket_id}?{asked}", status_code=303)
-    file = await _file_of(ticket_id, reader, desk)
+    file = await file_of(ticket_id, reader, desk)
     acting = await _prepared(fresh(act, file.ticket, reader, clock), file, reader, accounts, desk, [about])
     if not acting.may_be_sent:
         acting.refusal = reader.words("rejection.already_decided")
@@ -238,7 +238,7 @@ async def technicians_of_day(
     accounts: NamedDependency[Accounts],
 ) -> Response[Any]:
     """The technician picker for the window being typed."""
-    file = await _file_of(ticket_id, reader, desk)
+    file = await file_of(ticket_id, reader, desk)
     form = Form({name: str(value) for name, value in request.query_params.items()}, reader.words)
     acting = around(_wanted_act("assign_ticket"), file.ticket, form, reader)
     acting = await with_candidates(acting, file.ticket, reader, accounts, desk)
@@ -253,7 +253,7 @@ async def ticket_to_merge_into(
     into: FromQuery[str] = "",
 ) -> Response[Any]:
     """What is known by the number being typed."""
-    file = await _file_of(ticket_id, reader, desk)
+    file = await file_of(ticket_id, reader, desk)
     form = Form({"into": into[:200]}, reader.words)
     acting = around(_wanted_act("merge_duplicate"), file.ticket, form, reader)
     other = await with_ticket_named(form, file.ticket, desk)
@@ -273,7 +273,7 @@ async def act(
     clock: NamedDependency[Clock],
 ) -> Response[Any]:
     wanted = _wanted_act(kind)
-    file = await _file_of(ticket_id, reader, desk)
+    file = await file_of(ticket_id, reader, desk)
     data = await form_of(request)
     form = Form(texts(data), reader.words)
     operation_id = form.identifier("operation_id") or new_id(clock)
@@ -298,7 +298,7 @@ async def act(
                     reader.person, file.ticket.id, operation, operation_id=operation_id, base_version=base_version
                 )
             ]
-    after = await _file_of(ticket_id, reader, desk)
+    after = await file_of(ticket_id, reader, desk)
     refusals = [verdict for verdict in verdicts if verdict.filing is Filing.REFUSED]
     # What a colleague has reviewed in the meantime is reviewed all the same.
     is_done = len(refusals) < len(verdicts) if wanted.kind == "review_evidence" else not refusals
@@ -308,7 +308,7 @@ async def act(
     acting = around(wanted, after.ticket, form, reader)
     if refusal is not None:
         acting = refused(wanted, after.ticket, form, refusal, reader, clock)
-    values = await _shown(after, reader, accounts, "act")
+    values = await shown(after, reader, accounts, "act")
     values["acting"] = await _prepared(acting, after, reader, accounts, desk, about)
     template = "ticket/file.html" if reader.target else "ticket_page.html"
     return await long_page(template, reader, here="tickets", status_code=409 if refusal else 422, **values)
@@ -317,7 +317,7 @@ async def act(
 async def _done(file: TicketFile, reader: Reader, accounts: Accounts, act: Act) -> Response[Any]:
     if not reader.target:
         return Redirect(f"/tickets/{file.ticket.id}", status_code=303)
-    answer = await long_page("ticket/file.html", reader, **await _shown(file, reader, accounts, "act"))
+    answer = await long_page("ticket/file.html", reader, **await shown(file, reader, accounts, "act"))
     told = reader.words(f"act.{name_for(act, file.ticket)}.done", number=file.ticket.number)
     answer.headers["HX-Trigger"] = ascii_json({"told": told})
     return answer

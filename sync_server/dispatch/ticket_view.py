@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -192,7 +193,7 @@ def _line(entry: HistoryEntry, file: TicketFile, words: Words, display: Display)
         occurred_at=entry.occurred_at,
         received_at=entry.received_at,
         filing=entry.filing.value,
-        detail=_detail(operation, file, words, display) if operation else "",
+        detail=detail_of(operation, file, words, display) if operation else "",
         refusal=words.refusal(entry.rejection) if entry.filing is Filing.REFUSED else "",
         device=(entry.device_name or words("device.unnamed")) if is_phone else "",
         sequence=entry.envelope.sequence if entry.envelope and is_phone else None,
@@ -200,7 +201,20 @@ def _line(entry: HistoryEntry, file: TicketFile, words: Words, display: Display)
     )
 
 
-def _detail(operation: op.Operation, file: TicketFile, words: Words, display: Display) -> str:
+class Known(Protocol):
+    """What is known around an operation."""
+
+    @property
+    def ticket(self) -> Ticket | None: ...
+
+    @property
+    def names(self) -> dict[str, str]: ...
+
+    @property
+    def goes_on_in(self) -> TicketSummary | None: ...
+
+
+def detail_of(operation: op.Operation, known: Known, words: Words, display: Display) -> str:
     """What was said or decided, beside what kind of operation it was."""
     match operation:
         case op.CreateTicket(ticket_kind=kind, problem=problem):
@@ -210,7 +224,7 @@ def _detail(operation: op.Operation, file: TicketFile, words: Words, display: Di
         case op.GradeTicket(severity=severity):
             return words(f"severity.{severity.value}")
         case op.AssignTicket(technician=technician, window=window):
-            name = file.names.get(technician, technician)
+            name = known.names.get(technician, technician)
             return f"{name} · {display.short(window.start)}–{display.clock_time(window.end)}"
         case op.CancelTicket(reason=said) | op.ReopenTicket(reason=said):
             return said
@@ -235,21 +249,23 @@ def _detail(operation: op.Operation, file: TicketFile, words: Words, display: Di
         case op.CorrectDetails():
             return _corrections(operation, words)
         case op.MergeDuplicate(into=into, words=said):
-            other = file.goes_on_in
+            other = known.goes_on_in
             number = other.number if other and other.id == into else into
             return _joined(words("history.merged_into", number=number), said)
         case op.TakeProposal(proposal=about, words=said) | op.DismissProposal(proposal=about, reason=said):
-            return _joined(_step_of(file.ticket, about, words), said)
+            return _joined(_step_of(known.ticket, about, words), said)
         case op.ReviewEvidence(evidence=about, words=said):
-            return _joined(_step_of(file.ticket, about, words), said)
+            return _joined(_step_of(known.ticket, about, words), said)
         case op.AnswerRefusal(answer=answer):
             return words(f"refusal_answer.{answer.value}")
         case _:
             return ""
 
 
-def _step_of(ticket: Ticket, about: str, words: Words) -> str:
-    """What the operation that came late was, and whose."""
+def _step_of(ticket: Ticket | None, about: str, words: Words) -> str:
+    """What the operation that came late was."""
+    if ticket is None:
+        return ""
     for proposal in ticket.proposals:
         if proposal.operation_id == about:
             return words(f"operation.{proposal.kind}")

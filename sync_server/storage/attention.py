@@ -231,6 +231,12 @@ class Attention:
         rows = self._connection.execute(wanted.order_by(*order).limit(newest).offset(skip)).mappings()
         return [Refusal(**row) for row in rows]
 
+    def refusal(self, device: str, sequence: int, hash_: str) -> Refusal | None:
+        wanted = (refusals.c.device == clean(device)) & (refusals.c.sequence == sequence)
+        wanted &= refusals.c.hash == clean(hash_)
+        row = self._connection.execute(sa.select(*_COLUMNS).where(wanted)).mappings().first()
+        return Refusal(**row) if row else None
+
     def count_refusals(self, *, device: str | None = None, ticket: str | None = None, open_only: bool = True) -> int:
         counted = sa.select(sa.func.count()).select_from(refusals).where(*_wanted(device, ticket, open_only=open_only))
         return int(self._connection.execute(counted).scalar_one())
@@ -244,15 +250,22 @@ class Attention:
 
     def bytes_of(self, refused: Iterable[Refusal]) -> dict[tuple[str, int, str], bytes]:
         """The operations' bytes, by device, sequence and hash."""
-        found: dict[tuple[str, int, str], bytes] = {}
+        return {key: raw for key, (raw, _) in self._kept(refused).items()}
+
+    def verdicts_of(self, refused: Iterable[Refusal]) -> dict[tuple[str, int, str], bytes]:
+        """The verdicts they were given, by device, sequence and hash."""
+        return {key: verdict for key, (_, verdict) in self._kept(refused).items()}
+
+    def _kept(self, refused: Iterable[Refusal]) -> dict[tuple[str, int, str], tuple[bytes, bytes]]:
+        found: dict[tuple[str, int, str], tuple[bytes, bytes]] = {}
         for each in refused:
             table = operations if each.position else set_aside
             same = (table.c.device == each.device) & (table.c.sequence == each.sequence)
             if not each.position:
                 same &= set_aside.c.hash == each.hash
-            raw = self._connection.scalar(sa.select(table.c.raw).where(same))
-            if raw is not None:
-                found[each.device, each.sequence, each.hash] = bytes(raw)
+            row = self._connection.execute(sa.select(table.c.raw, table.c.verdict).where(same)).first()
+            if row is not None:
+                found[each.device, each.sequence, each.hash] = (bytes(row.raw), bytes(row.verdict))
         return found
 
     # -- what came late ------------------------------------------------------------------------------------------------
@@ -280,6 +293,16 @@ class Attention:
         order = (rescued_drafts.c.taken_in_at_ms.desc(), rescued_drafts.c.device, rescued_drafts.c.key)
         rows = self._connection.execute(wanted.order_by(*order, rescued_drafts.c.hash).limit(newest)).mappings()
         return [RescuedDraft(**row) for row in rows]
+
+    def draft(self, device: str, hash_: str) -> RescuedDraft | None:
+        wanted = (rescued_drafts.c.device == clean(device)) & (rescued_drafts.c.hash == clean(hash_))
+        row = self._connection.execute(sa.select(*_DRAFT).where(wanted).limit(1)).mappings().first()
+        return RescuedDraft(**row) if row else None
+
+    def count_drafts(self) -> int:
+        """Of those nobody has seen."""
+        wanted = sa.select(sa.func.count()).select_from(rescued_drafts).where(rescued_drafts.c.seen_at_ms.is_(None))
+        return int(self._connection.execute(wanted).scalar_one())
 
     def see_draft(self, device: str, key: str, hash_: str, person: str, at_ms: int) -> bool:
         """Somebody at the desk has seen to it; False where there is none such, or somebody has before. It stays."""

@@ -290,9 +290,9 @@
   // -- the chosen ticket ----------------------------------------------------------------------------------------------
 
   function select() {
-    const chosen = find("#panel:not([hidden]) #ticket");
+    const chosen = find("#panel:not([hidden]) #ticket, #panel:not([hidden]) #item");
     for (const row of all("#list tbody tr")) {
-      if (chosen && row.dataset.id === chosen.dataset.id) row.setAttribute("aria-selected", "true");
+      if (chosen && (row.dataset.shows || row.dataset.id) === chosen.dataset.id) row.setAttribute("aria-selected", "true");
       else row.removeAttribute("aria-selected");
     }
     body.classList.toggle("with-panel", chosen !== null);
@@ -430,7 +430,7 @@
     } else if (event.key === "n") {
       window.location.assign("/tickets/new");
     } else if (/^[a-z]$/.test(event.key)) {
-      const action = find(`#ticket [data-key="${event.key}"]`);
+      const action = find(`#ticket [data-key="${event.key}"], #item [data-key="${event.key}"]`);
       if (action) {
         event.preventDefault();
         action.click();
