@@ -3,13 +3,15 @@
 `receive` runs inside one write transaction. It keeps the bytes exactly as they came, stores the verdict with them, and
 lets shared_schema.apply decide; what apply cannot know (whose device this is, whether the journal continues, whether
 the technician exists, into what a duplicate is merged) is decided here. What is refused is filed for a person to see
-to. How operations travel is services.rounds', services.desk's and services.rescue's business.
+to. What several devices bring at the same time is received together, because a statement about all of it costs little
+more than one about each. How operations travel is services.rounds', services.desk's and services.rescue's business.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from shared_schema import wire
 from shared_schema.apply import Filing, apply, filing
@@ -74,24 +76,70 @@ def arrived(raw: bytes | Raw) -> Arrived:
     return Arrived(data, wire.hash_of(data), wire.decode_envelope(data))
 
 
+class Brought(Struct, frozen=True):
+    """What one device brings at once."""
+
+    device: str
+    person: Person
+    operations: Sequence[Arrived]
+    at_ms: int
+    """When it came: Unix time in milliseconds."""
+
+
 def receive(writing: Writing, device: str, person: Person, brought: Sequence[Arrived], at_ms: int) -> list[bytes]:
     """The verdicts, one for each operation that was answered, in the order of their sequence numbers.
 
     Operations are taken in the order of the device's journal, whatever order they came in. One that the office already
     holds gets the verdict it got then. At a gap it stops: those behind it are not answered and have to be sent again.
     """
-    head = writing.journal.head(device)
-    in_order = sorted((each for each in brought if each.sequence), key=lambda each: each.sequence)
-    old = [each for each in in_order if each.sequence <= head.received_through]
-    fresh, repeated = _continuing(in_order, head)
-    answers = [_unplaceable(each) for each in brought if not each.sequence]
-    taking = _Taking(writing, device, person, head, at_ms)
-    if fresh:
-        answers += taking.take(fresh)
-    if old or repeated:
-        held = writing.journal.held(device, {each.sequence for each in (*old, *repeated)})
-        answers += taking.answer_again([(each, held[each.sequence]) for each in (*old, *repeated)])
+    (answers,) = receive_together(writing, [Brought(device, person, brought, at_ms)])
     return answers
+
+
+def receive_together(writing: Writing, all_brought: Sequence[Brought]) -> list[list[bytes]]:
+    """As `receive` for each in turn."""
+    answers: dict[int, list[bytes]] = {}
+    while len(answers) < len(all_brought):
+        # Of a device that asks twice at the same time, first the one and then the other: after a lost reply.
+        now: dict[str, int] = {}
+        for place, brought in enumerate(all_brought):
+            if place not in answers:
+                now.setdefault(brought.device, place)
+        taken = _take(writing, [all_brought[place] for place in now.values()])
+        answers.update(zip(now.values(), taken, strict=True))
+    return [answers[place] for place in range(len(all_brought))]
+
+
+def _take(writing: Writing, all_brought: Sequence[Brought]) -> list[list[bytes]]:
+    """The answers to devices that are all different."""
+    heads = writing.journal.heads_to_move(brought.device for brought in all_brought)
+    takings = [_Taking(writing, brought, heads[brought.device]) for brought in all_brought]
+    fresh = [each for taking in takings for each in taking.fresh]
+    if fresh:
+        known = writing.journal.known([each.id for each in fresh])
+        standing = _Standing(writing.tickets.to_change(ticket for each in fresh for ticket in _concerned(each)), known)
+        for taking in takings:
+            taking.judge(standing)
+        _keep(writing, [taking for taking in takings if taking.fresh], standing, len(fresh))
+    return [taking.answers() for taking in takings]
+
+
+def _keep(writing: Writing, takings: "Sequence[_Taking]", standing: "_Standing", count: int) -> None:
+    position = first = writing.feed.take(count)
+    entries: list[Entry] = []
+    for taking in takings:
+        entries += taking.entries(position)
+        position += len(taking.fresh)
+    writing.journal.append(entries)
+    if standing.changed:
+        changed = sorted(standing.changed.items())
+        writing.tickets.save([replace(standing.kept[ticket], position=first + place) for ticket, place in changed])
+    if standing.gone:
+        writing.tickets.withdraw([(person, ticket, first + place) for person, ticket, place in standing.gone])
+    writing.journal.move_heads({taking.device: taking.head for taking in takings})
+    for taking in takings:
+        taking.file(first)
+        first += len(taking.fresh)
 
 
 def _continuing(in_order: Iterable[Arrived], head: Head) -> tuple[list[Arrived], list[Arrived]]:
@@ -116,62 +164,92 @@ def _unplaceable(each: Arrived) -> bytes:
     return wire.encode(Verdict("", 0, Filing.REFUSED, rejection=each.read.rejection))
 
 
+class _Standing:
+    """How things stand while operations are judged one after the other, before any of it is written."""
+
+    def __init__(self, kept: dict[str, Kept], known: set[str]) -> None:
+        self.kept = kept
+        self.known = known
+        """Ids that some journal holds."""
+        self.judged = 0
+        self.changed: dict[str, int] = {}
+        """Ticket → place, among all that are judged, of the last operation that changed it."""
+        self.gone: list[tuple[str, str, int]] = []
+        """Who has to give up which ticket, at which place."""
+
+    def put(self, ticket: Ticket) -> None:
+        """What the operation being judged makes of a ticket."""
+        before = self.kept.get(ticket.id)
+        loaded = before.loaded if before else None
+        self.kept[ticket.id] = Kept(ticket, 0, _stays_expired(before, ticket), loaded)
+        self.changed[ticket.id] = self.judged
+        if (loser := _loses(before, ticket)) is not None:
+            self.gone.append((loser, ticket.id, self.judged))
+
+
 class _Taking:
     """One device's operations being taken, in one transaction."""
 
-    def __init__(self, writing: Writing, device: str, person: Person, head: Head, at_ms: int) -> None:
+    def __init__(self, writing: Writing, brought: Brought, head: Head) -> None:
         self._writing = writing
-        self._device = device
-        self._person = person
-        self._head = head
-        self._at_ms = at_ms
+        self.device = brought.device
+        self._person = brought.person
+        self._at_ms = brought.at_ms
+        self._received_through = head.received_through
+        self._last_hash = head.last_hash
         self._broken_at = head.broken_at
         self._technicians: dict[str, bool] = {}
+        in_order = sorted((each for each in brought.operations if each.sequence), key=lambda each: each.sequence)
+        old = [each for each in in_order if each.sequence <= head.received_through]
+        self.fresh, repeated = _continuing(in_order, head)
+        """What continues the journal."""
+        self._again = old + repeated
+        self._unplaceable = [each for each in brought.operations if not each.sequence]
+        self._results: list[Ticket | Rejection] = []
+        self._verdicts: list[bytes] = []
 
-    def take(self, fresh: Sequence[Arrived]) -> list[bytes]:
-        """Judge and keep operations that continue the journal."""
-        journal, tickets = self._writing.journal, self._writing.tickets
-        known = journal.known({each.id for each in fresh})
-        kept = tickets.to_change(ticket for each in fresh for ticket in _concerned(each))
-        last_hash = self._head.last_hash
-        verdicts: list[bytes] = []
-        results: list[Ticket | Rejection] = []
-        changed: dict[str, tuple[Kept, int]] = {}
-        gone: list[tuple[str, str, int]] = []
-        for place, each in enumerate(fresh):
-            ticket_id = each.read.ticket if isinstance(each.read, Envelope) else ""
-            before = kept.get(ticket_id)
-            after = self._judge(each, kept, last_hash, known)
-            results.append(after)
+    @property
+    def head(self) -> Head:
+        return Head(self._received_through, self._last_hash, self._broken_at)
+
+    def judge(self, standing: _Standing) -> None:
+        for each in self.fresh:
+            before = standing.kept.get(each.read.ticket) if isinstance(each.read, Envelope) else None
+            after = self._judge(each, standing)
+            self._results.append(after)
             if isinstance(after, Ticket):
-                kept[ticket_id] = now = Kept(after, 0, _stays_expired(before, after))
-                changed[ticket_id] = (now, place)
-                if (loser := _loses(before, after)) is not None:
-                    gone.append((loser, ticket_id, place))
+                standing.put(after)
             seen = before.ticket if before and self._may_know(before.ticket) else None
-            verdicts.append(wire.encode(_verdict(each, seen, after)))
-            known.add(each.id)
-            last_hash = each.hash
-        first = self._writing.feed.take(len(fresh))
-        journal.append(
+            self._verdicts.append(wire.encode(_verdict(each, seen, after)))
+            standing.known.add(each.id)
+            standing.judged += 1
+            self._received_through = each.sequence
+            self._last_hash = each.hash
+
+    def entries(self, first: int) -> list[Entry]:
+        return [
+            self._entry(each, first + place, verdict)
+            for place, (each, verdict) in enumerate(zip(self.fresh, self._verdicts, strict=True))
+        ]
+
+    def file(self, first: int) -> None:
+        """Have what was refused seen to; `first` is the feed position of the first operation."""
+        self._file(
             [
-                self._entry(each, first + place, verdict)
-                for place, (each, verdict) in enumerate(zip(fresh, verdicts, strict=True))
+                (each, first + place, after)
+                for place, (each, after) in enumerate(zip(self.fresh, self._results, strict=True))
             ]
         )
-        if changed:
-            tickets.save(
-                [Kept(now.ticket, first + place, now.is_expired) for _, (now, place) in sorted(changed.items())]
-            )
-        if gone:
-            tickets.withdraw([(person, ticket, first + place) for person, ticket, place in gone])
-        journal.move_head(self._device, Head(fresh[-1].sequence, last_hash, self._broken_at))
-        self._file(
-            [(each, first + place, after) for place, (each, after) in enumerate(zip(fresh, results, strict=True))]
-        )
-        return verdicts
 
-    def answer_again(self, repeated: Sequence[tuple[Arrived, Entry]]) -> list[bytes]:
+    def answers(self) -> list[bytes]:
+        """To be asked for when everything fresh has been kept."""
+        again: list[bytes] = []
+        if self._again:
+            held = self._writing.journal.held(self.device, {each.sequence for each in self._again})
+            again = self._answer_again([(each, held[each.sequence]) for each in self._again])
+        return [*map(_unplaceable, self._unplaceable), *self._verdicts, *again]
+
+    def _answer_again(self, repeated: Sequence[tuple[Arrived, Entry]]) -> list[bytes]:
         """The verdict given before, or, where the number belongs to another operation, that this is so."""
         verdicts: list[bytes] = []
         aside: list[tuple[Entry, str]] = []
@@ -202,7 +280,7 @@ class _Taking:
         if refused:
             self._writing.attention.refuse(refused)
         if answers:  # after the refusals: a journal sent anew to a restored office can bring both at once
-            self._writing.attention.answer(self._device, self._person.id, answers, self._at_ms)
+            self._writing.attention.answer(self.device, self._person.id, answers, self._at_ms)
 
     def _answer_in(self, each: Arrived, after: Ticket | Rejection) -> Answered | None:
         """An AnswerRefusal counts whatever becomes of it on the ticket, which may be none of this person's."""
@@ -216,11 +294,11 @@ class _Taking:
 
     def _refusal(self, each: Arrived, position: int, rejection: Rejection, *, counts: bool) -> Refusal:
         # Whoever decides at the desk is told at once, on the page they decided on.
-        seen_by = self._person.id if self._device == OFFICE else None
+        seen_by = self._person.id if self.device == OFFICE else None
         answered_by = self._person.id if counts else None
         return Refusal(
             operation=each.id,
-            device=self._device,
+            device=self.device,
             sequence=each.sequence,
             hash=each.hash,
             position=position,
@@ -236,31 +314,31 @@ class _Taking:
             seen_by=seen_by,
         )
 
-    def _judge(self, each: Arrived, kept: dict[str, Kept], last_hash: str, known: set[str]) -> Ticket | Rejection:
+    def _judge(self, each: Arrived, standing: _Standing) -> Ticket | Rejection:
         envelope = each.read
         if isinstance(envelope, UnreadableOperation):
             return envelope.rejection
-        if not self._is_ours(envelope) or envelope.id in known:
+        if not self._is_ours(envelope) or envelope.id in standing.known:
             return NotThisDevice()
-        if envelope.previous_hash != last_hash:
+        if envelope.previous_hash != self._last_hash:
             self._broken_at = self._broken_at or self._at_ms
             return JournalBroken()
         if isinstance(envelope.operation, AssignTicket) and not self._is_technician(envelope.operation.technician):
             return UnknownTechnician()
-        before = kept.get(envelope.ticket)
+        before = standing.kept.get(envelope.ticket)
         after = apply(envelope, before.ticket if before else None)
         if isinstance(envelope.operation, MergeDuplicate) and isinstance(after, Ticket):
-            return _merged(after, kept.get(envelope.operation.into))
+            return _merged(after, standing.kept.get(envelope.operation.into))
         return after
 
     def _is_ours(self, envelope: Envelope) -> bool:
         """Made on this device, by whoever it belongs to."""
         actor, person = envelope.actor, self._person
-        return envelope.device == self._device and actor.person == person.id and actor.role is person.role
+        return envelope.device == self.device and actor.person == person.id and actor.role is person.role
 
     def _may_know(self, ticket: Ticket) -> bool:
         person = self._person
-        return person.role in OFFICE_ROLES or person.id in {ticket.technician, *ticket.former_technicians}
+        return person.role in OFFICE_ROLES or person.id in (ticket.technician, *ticket.former_technicians)
 
     def _is_technician(self, person_id: str) -> bool:
         if person_id not in self._technicians:
@@ -269,7 +347,7 @@ class _Taking:
         return self._technicians[person_id]
 
     def _entry(self, each: Arrived, position: int, verdict: bytes) -> Entry:
-        return Entry(position, each.id, self._device, each.sequence, _ticket_of(each), self._at_ms, verdict, each.raw)
+        return Entry(position, each.id, self.device, each.sequence, _ticket_of(each), self._at_ms, verdict, each.raw)
 
 
 def _verdict(each: Arrived, before: Ticket | None, after: Ticket | Rejection) -> Verdict:

@@ -8,8 +8,9 @@ import hashlib
 from datetime import date
 
 import msgspec
+from msgspec import Struct
 
-from shared_schema.credentials import Credential, Reference
+from shared_schema.credentials import Credential, Price, Reference
 from shared_schema.wire import encode
 from sync_server.settings import Settings
 from sync_server.storage import Reading
@@ -18,23 +19,36 @@ from sync_server.storage.people import Person
 _NEVER_EXPIRES = date(9999, 12, 31)
 
 
+class _ForAll(Struct, frozen=True):
+    """What every technician's Reference holds alike."""
+
+    prices: tuple[Price, ...]
+    people: dict[str, str]
+
+
 class References:
     """The newest Reference of each technician, remembered until its sources change."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._revision = -1
+        self._for_all: _ForAll | None = None
         self._composed: dict[str, Reference] = {}
 
+    def known(self, person: Person, revision: int) -> Reference | None:
+        """The newest, where it has been composed since its sources became `revision`."""
+        return self._composed.get(person.id) if revision == self._revision else None
+
     def version(self, person: Person, revision: int) -> str | None:
-        """What the newest is called, where it has been composed since its sources became `revision`."""
-        composed = self._composed.get(person.id) if revision == self._revision else None
-        return composed.version if composed else None
+        """What the newest is called, where it is known."""
+        known = self.known(person, revision)
+        return known.version if known else None
 
     def of(self, person: Person, reading: Reading, revision: int) -> Reference:
         """The newest, composed from what `reading` sees, where `revision` is what its sources are at."""
         if revision != self._revision:
             self._composed = {}
+            self._for_all = None
             self._revision = revision
         if person.id not in self._composed:
             newest = reading.people.person(person.id) or person
@@ -42,6 +56,9 @@ class References:
         return self._composed[person.id]
 
     def _compose(self, person: Person, reading: Reading) -> Reference:
+        if self._for_all is None:
+            people = {each.id: each.name for each in reading.people.everybody()}
+            self._for_all = _ForAll(reading.prices.all(), people)
         reference = Reference(
             version="0" * 64,
             credential=Credential(
@@ -55,8 +72,8 @@ class References:
                 valid_until=person.credential_until or _NEVER_EXPIRES,
                 photo=reading.people.photo(person.id) or b"",
             ),
-            prices=reading.prices.all(),
+            prices=self._for_all.prices,
             office_phone=self._settings.office_phone,
-            people={each.id: each.name for each in reading.people.everybody()},
+            people=self._for_all.people,
         )
         return msgspec.structs.replace(reference, version=hashlib.sha256(encode(reference)).hexdigest())

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TypeVarTuple
+from typing import Protocol, TypeAlias, TypeVarTuple
 
 import sqlalchemy as sa
 
@@ -20,15 +20,29 @@ from sync_server.storage.uploads import Uploads
 R = TypeVarTuple("R")
 
 
+Values: TypeAlias = Mapping[str, str | int]
+
+
+class Looking(Protocol):
+    """One snapshot, asked by statements that the areas offer; see Storage.look."""
+
+    def row(self, statement: sa.Select[*R], values: Values) -> tuple[*R]: ...
+
+    def rows(self, statement: "sa.Select[*R] | sa.CompoundSelect[*R]", values: Values) -> list[tuple[*R]]: ...
+
+
 class Reading:
     """One snapshot of everything; good for as long as the `work` it was handed to runs."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def row(self, statement: sa.Select[*R], values: Mapping[str, str | int]) -> tuple[*R]:
+    def row(self, statement: sa.Select[*R], values: Values) -> tuple[*R]:
         """The one row that a statement finds."""
         return (*self._connection.execute(statement, dict(values)).one(),)
+
+    def rows(self, statement: "sa.Select[*R] | sa.CompoundSelect[*R]", values: Values) -> list[tuple[*R]]:
+        return [(*row,) for row in self._connection.execute(statement, dict(values))]
 
     @cached_property
     def attention(self) -> Attention:

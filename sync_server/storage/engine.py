@@ -9,17 +9,19 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Generic, TypeVar, TypeVarTuple
+from typing import Any, ClassVar, Generic, TypeVar, TypeVarTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from sync_server.storage import migrations
-from sync_server.storage.areas import Reading, Writing
+from sync_server.storage.areas import Looking, Reading, Values, Writing
 
+A = TypeVar("A")
 T = TypeVar("T")
 R = TypeVarTuple("R")
 
@@ -45,9 +47,46 @@ UNFINISHED = ".restoring"
 class _Write(Generic[T]):
     """A write waiting for its turn, and whom to tell."""
 
-    def __init__(self, work: Callable[[Writing], T], tell: Callable[[T | None, BaseException | None], None]) -> None:
+    def __init__(
+        self,
+        work: Callable[[Writing, list[Any]], Sequence[T]],
+        about: object,
+        tell: Callable[[T | None, BaseException | None], None],
+    ) -> None:
+        """`work` is done once for all writes of a group that name it, with what each is about."""
         self.work = work
+        self.about = about
         self.tell = tell
+
+
+def _each(writing: Writing, works: list[Callable[[Writing], T]]) -> list[T]:
+    return [work(writing) for work in works]
+
+
+class _Driver:
+    """One SQLite connection without SQLAlchemy around it."""
+
+    _compiled: ClassVar[dict[object, tuple[str, Mapping[str, Any]]]] = {}
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def begin(self) -> None:
+        self._connection.execute("BEGIN")
+
+    def end(self) -> None:
+        self._connection.execute("COMMIT")
+
+    def row(self, statement: sa.Select[*R], values: Values) -> tuple[*R]:
+        (row,) = self.rows(statement, values)
+        return row
+
+    def rows(self, statement: "sa.Select[*R] | sa.CompoundSelect[*R]", values: Values) -> list[tuple[*R]]:
+        if statement not in self._compiled:
+            compiled = statement.compile(dialect=_NAMED_SQLITE, compile_kwargs={"render_postcompile": True})
+            self._compiled[statement] = str(compiled), compiled.params
+        text, constants = self._compiled[statement]
+        return self._connection.execute(text, {**constants, **values}).fetchall()
 
 
 class Storage:
@@ -73,7 +112,6 @@ class Storage:
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="storage-read")
         self._here = threading.local()
         self._connections: set[sa.Connection] = set()
-        self._compiled: dict[object, tuple[str, Mapping[str, Any]]] = {}
         self._waiting: queue.SimpleQueue[_Write[Any] | None] = queue.SimpleQueue()
         self._on_feed: list[Callable[[int], None]] = []
         self._on_waiting = on_waiting
@@ -121,29 +159,51 @@ class Storage:
             return self.read_now(work)
         return await self.read(work)
 
-    async def row(self, statement: sa.Select[*R], values: Mapping[str, str | int]) -> tuple[*R]:
-        """The one row that one statement finds; a snapshot of its own.
+    async def row(self, statement: sa.Select[*R], values: Values) -> tuple[*R]:
+        """The one row that one statement finds; a snapshot of its own."""
+        if not self.is_embedded:
+            return await self.read(lambda reading: reading.row(statement, values))
+        with self._driver() as driver:
+            return driver.row(statement, values)
 
-        For what is asked at every knock of every phone: on SQLite it goes straight to the driver, because SQLAlchemy's
+    async def look(self, work: Callable[[Looking], T]) -> T:
+        """What `work` finds in one snapshot by statements alone.
+
+        For what is asked at every knock of every phone: on SQLite they go straight to the driver, because SQLAlchemy's
         share of a look-up by key is ten times SQLite's.
         """
         if not self.is_embedded:
-            return await self.read(lambda reading: reading.row(statement, values))
-        if statement not in self._compiled:
-            compiled = statement.compile(dialect=_NAMED_SQLITE, compile_kwargs={"render_postcompile": True})
-            self._compiled[statement] = str(compiled), compiled.params
-        text, constants = self._compiled[statement]
+            return await self.read(work)
+        with self._driver() as driver:
+            driver.begin()
+            try:
+                return work(driver)
+            finally:
+                driver.end()
+
+    @contextmanager
+    def _driver(self) -> "Iterator[_Driver]":
         try:
-            driver = self._connected().connection.driver_connection
-            (row,) = driver.execute(text, {**constants, **values})  # type: ignore[union-attr]
+            connection = self._connected().connection.driver_connection
+            assert isinstance(connection, sqlite3.Connection)
+            yield _Driver(connection)
         except sqlite3.OperationalError as fault:
             self._let_go()
             raise StorageUnavailable(str(fault)) from fault
-        found: tuple[*R] = row
-        return found
 
     async def write(self, work: Callable[[Writing], T]) -> T:
         """What `work` returned, once it is committed. Raises what `work` raised, and then nothing of it was kept."""
+        return await self._written(_each, work)
+
+    async def write_together(self, work: Callable[[Writing, list[A]], Sequence[T]], about: A) -> T:
+        """As `write`; but where several such writes share a transaction, `work` is called once for all of them.
+
+        It is given what each is about and returns as many results. For work of which much costs little more than
+        little, because it is a few statements in either case.
+        """
+        return await self._written(work, about)
+
+    async def _written(self, work: Callable[[Writing, list[Any]], Sequence[T]], about: object) -> T:
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[T] = loop.create_future()
 
@@ -155,7 +215,7 @@ class Storage:
             else:
                 outcome.set_exception(fault)
 
-        self._wait(_Write(work, lambda result, fault: _call_in(loop, settle, result, fault)))
+        self._wait(_Write(work, about, lambda result, fault: _call_in(loop, settle, result, fault)))
         return await outcome
 
     def _wait(self, write: _Write[Any]) -> None:
@@ -208,7 +268,7 @@ class Storage:
             else:
                 outcome.set_exception(fault)
 
-        self._waiting.put(_Write(work, settle))
+        self._waiting.put(_Write(_each, work, settle))
         return outcome.result()
 
     def close(self) -> None:
@@ -250,7 +310,7 @@ class Storage:
     def _write_group(self, group: list[_Write[Any]]) -> None:
         if len(group) > 1:
             try:
-                results = self._commit([write.work for write in group])
+                results = self._commit(group)
             except Exception:  # noqa: S110 - each is made again alone below, and then the culprit hears of it
                 pass
             else:
@@ -259,19 +319,19 @@ class Storage:
                 return
         for write in group:
             try:
-                (result,) = self._commit([write.work])
+                (result,) = self._commit([write])
             except BaseException as fault:  # it belongs to whoever asked for the write
                 write.tell(None, fault)
             else:
                 write.tell(result, None)
 
-    def _commit(self, works: list[Callable[[Writing], Any]]) -> list[Any]:
+    def _commit(self, group: list[_Write[Any]]) -> list[Any]:
         attempt = 1
         while True:
             try:
                 with self._writing.begin() as connection:
                     writing = Writing(connection)
-                    results = [work(writing) for work in works]
+                    results = _done(writing, group)
                 break
             except sa.exc.DBAPIError as fault:
                 if attempt < _ATTEMPTS and getattr(fault.orig, "sqlstate", None) in _RETRYABLE:
@@ -282,6 +342,17 @@ class Storage:
             for listener in tuple(self._on_feed):
                 listener(writing.feed.taken_through)
         return results
+
+
+def _done(writing: Writing, group: list[_Write[Any]]) -> list[Any]:
+    """What each of the group came to."""
+    alike: dict[Callable[..., Any], list[int]] = {}
+    for place, write in enumerate(group):
+        alike.setdefault(write.work, []).append(place)
+    results: dict[int, Any] = {}
+    for work, places in alike.items():
+        results.update(zip(places, work(writing, [group[place].about for place in places]), strict=True))
+    return [results[place] for place in range(len(group))]
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, settle: Callable[..., None], *arguments: object) -> None:

@@ -5,14 +5,14 @@ holds them and what the next must name as the hash before it. What cannot take i
 has the number already) is set aside whole. The desk's own operations are the journal of the device OFFICE.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from msgspec import Struct
 
 from shared_schema.operations import FIRST_HASH
-from sync_server.storage.dialects import on_both
+from sync_server.storage.dialects import Among, ForMany, on_both
 from sync_server.storage.metadata import Number, metadata
 
 OFFICE = "office"
@@ -88,12 +88,13 @@ class Entry(Struct, frozen=True):
 
 _COLUMNS = [operations.c[name] for name in Entry.__struct_fields__]
 
-_HEAD = (
-    sa.select(journals.c.received_through, journals.c.last_hash, journals.c.broken_at_ms)
-    .where(journals.c.device == sa.bindparam("device"))
+_HEADS_TO_MOVE = Among(
+    sa.select(journals.c.device, journals.c.received_through, journals.c.last_hash, journals.c.broken_at_ms)
+    .where(journals.c.device.in_(sa.bindparam("devices", expanding=True)))
+    .order_by(journals.c.device)
     .with_for_update()
 )
-_MOVE_HEAD = (
+_MOVE_HEADS = ForMany(
     sa.update(journals)
     .where(journals.c.device == sa.bindparam("moved"))
     .values(
@@ -116,9 +117,16 @@ _OF_TICKET = sa.union_all(
         )
     ).where(set_aside.c.ticket == sa.bindparam("ticket")),
 )
-_KNOWN = sa.select(operations.c.id).where(operations.c.id.in_(sa.bindparam("ids", expanding=True)))
-_APPEND = sa.insert(operations)
-_BEGIN = on_both(journals, lambda inserting: inserting.on_conflict_do_nothing())
+_KNOWN = Among(sa.select(operations.c.id).where(operations.c.id.in_(sa.bindparam("ids", expanding=True))))
+_APPEND = ForMany(sa.insert(operations))
+_BEGIN = ForMany(
+    on_both(
+        journals,
+        lambda inserting: inserting.values(
+            {name: sa.bindparam(name) for name in ("device", "received_through", "last_hash")}
+        ).on_conflict_do_nothing(),
+    )
+)
 _PUT_ASIDE = on_both(set_aside, lambda inserting: inserting.on_conflict_do_nothing())
 
 
@@ -128,14 +136,21 @@ class Journal:
 
     def head(self, device: str) -> Head:
         """The device's head, locked until the transaction ends."""
-        row = self._connection.execute(_HEAD, {"device": device}).first()
-        if row is None:
-            self._connection.execute(
-                _BEGIN[self._connection.dialect.name],
-                {"device": device, "received_through": 0, "last_hash": FIRST_HASH, "broken_at_ms": None},
-            )
-            row = self._connection.execute(_HEAD, {"device": device}).one()
-        return Head(*row)
+        return self.heads_to_move([device])[device]
+
+    def heads_to_move(self, devices: Iterable[str]) -> dict[str, Head]:
+        """These devices' heads, locked until the transaction ends; in their order, so that nobody deadlocks."""
+        wanted = sorted(set(devices))
+        heads = self._locked_heads(wanted)
+        if new := [device for device in wanted if device not in heads]:
+            beginning = {"received_through": 0, "last_hash": FIRST_HASH}
+            _BEGIN.execute(self._connection, [beginning | {"device": device} for device in new])
+            heads |= self._locked_heads(new)
+        return heads
+
+    def _locked_heads(self, devices: list[str]) -> dict[str, Head]:
+        rows = _HEADS_TO_MOVE.rows(self._connection, devices)
+        return {device: Head(*head) for device, *head in rows}
 
     def received_through(self, device: str) -> int:
         return int(self._connection.scalar(_RECEIVED, {"device": device}) or 0)
@@ -148,15 +163,18 @@ class Journal:
         )
         return {device: Head(*head) for device, *head in rows}
 
-    def move_head(self, device: str, head: Head) -> None:
-        self._connection.execute(
-            _MOVE_HEAD,
-            {
-                "moved": device,
-                "received_through": head.received_through,
-                "last_hash": head.last_hash,
-                "broken_at": head.broken_at,
-            },
+    def move_heads(self, heads: Mapping[str, Head]) -> None:
+        _MOVE_HEADS.execute(
+            self._connection,
+            [
+                {
+                    "moved": device,
+                    "received_through": head.received_through,
+                    "last_hash": head.last_hash,
+                    "broken_at": head.broken_at,
+                }
+                for device, head in heads.items()
+            ],
         )
 
     def held(self, device: str, sequences: Iterable[int]) -> dict[int, Entry]:
@@ -164,16 +182,16 @@ class Journal:
         rows = self._connection.execute(_HELD, {"device": device, "sequences": list(sequences)})
         return {row.sequence: Entry(*row) for row in rows}
 
-    def known(self, ids: Iterable[str]) -> set[str]:
+    def known(self, ids: Collection[str]) -> set[str]:
         """Which of these operation ids any journal holds."""
-        return set(self._connection.scalars(_KNOWN, {"ids": list(ids)}))
+        return {known for (known,) in _KNOWN.rows(self._connection, ids)}
 
     def by_id(self, operation_id: str) -> Entry | None:
         row = self._connection.execute(sa.select(*_COLUMNS).where(operations.c.id == operation_id)).first()
         return Entry(*row) if row else None
 
     def append(self, entries: Sequence[Entry]) -> None:
-        self._connection.execute(_APPEND, [_values(entry) for entry in entries])
+        _APPEND.execute(self._connection, [_values(entry) for entry in entries])
 
     def put_aside(self, entries: Sequence[tuple[Entry, str]]) -> None:
         """Keep what cannot take its place in the journal, each with the hash of its bytes; bringing the same bytes

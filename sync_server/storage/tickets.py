@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from enum import Enum
+from operator import attrgetter, is_
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from shared_schema import wire
 from shared_schema.lifecycle import OVER, Kind, Severity, Status
 from shared_schema.ticket import Ticket, undecided, unreviewed
 from sync_server.clock import milliseconds
-from sync_server.storage.dialects import Insert, on_both
+from sync_server.storage.dialects import Among, ForMany, Insert, on_both
 from sync_server.storage.feed import Feed
 from sync_server.storage.metadata import Number, clean, metadata
 
@@ -104,6 +105,8 @@ class Kept(Struct, frozen=True):
     """In the feed, of the last operation applied to it."""
     is_expired: bool = False
     """Over for so long that it has left its technician's phone."""
+    loaded: Ticket | None = None
+    """As it is in the database, where it is there."""
 
 
 class FeedRow(Struct, frozen=True):
@@ -117,7 +120,7 @@ class FeedRow(Struct, frozen=True):
 
 _decode = msgspec.json.Decoder(Ticket).decode
 
-_LOAD = (
+_LOAD = Among(
     sa.select(tickets.c.data, tickets.c.position, tickets.c.technician, tickets.c.holder)
     .where(tickets.c.id.in_(sa.bindparam("ids", expanding=True)))
     .order_by(tickets.c.id)
@@ -135,7 +138,7 @@ _left_scope = (
     withdrawals.c.position > sa.bindparam("cursor"),
     withdrawals.c.position <= sa.bindparam("through"),
 )
-_CHANGES = (
+CHANGES = (
     sa.select(tickets.c.position.label("position"), tickets.c.id.label("ticket"), tickets.c.status, tickets.c.data)
     .where(*_in_scope)
     .union_all(
@@ -149,7 +152,9 @@ _CHANGES = (
     .order_by("position")
     .limit(sa.bindparam("limit"))
 )
-_SCOPE = sa.select(tickets.c.id, tickets.c.version).where(tickets.c.holder == sa.bindparam("person"))
+"""The columns of a FeedRow, of what happened to `person`'s scope after `cursor` up to `through`."""
+SCOPE = sa.select(tickets.c.id, tickets.c.version).where(tickets.c.holder == sa.bindparam("person"))
+"""(ticket id, version) of everything that belongs on `person`'s phone."""
 
 _SEVERITY_RANK = sa.case(
     {severity.value: rank for rank, severity in enumerate(Severity)}, value=tickets.c.severity, else_=len(Severity)
@@ -170,7 +175,14 @@ def _saving(inserting: Any) -> Insert:
     return saving
 
 
-_SAVE = on_both(tickets, _saving)
+_SAVE = ForMany(on_both(tickets, _saving))
+_GO_ON = ForMany(
+    sa.update(tickets)
+    .where(tickets.c.id == sa.bindparam("ticket"))
+    .values({name: sa.bindparam(f"new_{name}") for name in ("version", "position", "status", "late", "data")})
+)
+"""For what a visit does to a ticket, nearly every time: nothing else of what it is found by has changed."""
+_WITHDRAW = ForMany(sa.insert(withdrawals))
 _NEXT_NUMBER = on_both(
     numbers,
     lambda inserting: inserting.on_conflict_do_update(
@@ -193,20 +205,29 @@ class Tickets:
 
     def to_change(self, ids: Iterable[str]) -> dict[str, Kept]:
         """These tickets, locked until the transaction ends; in the order of their ids, so that nobody deadlocks."""
-        rows = self._connection.execute(_LOAD, {"ids": sorted(set(ids))})
+        rows = _LOAD.rows(self._connection, sorted(set(ids)))
         kept = (
-            Kept(_decode(data), position, technician is not None and holder is None)
+            Kept(ticket := _decode(data), position, technician is not None and holder is None, ticket)
             for data, position, technician, holder in rows
         )
         return {each.ticket.id: each for each in kept}
 
     def save(self, changed: Sequence[Kept]) -> None:
-        self._connection.execute(_SAVE[self._connection.dialect.name], [columns_of(kept) for kept in changed])
+        going_on, others = [], []
+        for kept in changed:
+            if kept.loaded is not None and not kept.is_expired and _is_only_progress(kept.ticket, kept.loaded):
+                going_on.append(_progress(kept))
+            else:
+                others.append(columns_of(kept))
+        if going_on:
+            _GO_ON.execute(self._connection, going_on)
+        if others:
+            _SAVE.execute(self._connection, others)
 
     def withdraw(self, gone: Sequence[tuple[str, str, int]]) -> None:
         """Take tickets off phones: (technician, ticket, feed position)."""
-        self._connection.execute(
-            sa.insert(withdrawals),
+        _WITHDRAW.execute(
+            self._connection,
             [{"technician": person, "ticket": ticket, "position": position} for person, ticket, position in gone],
         )
 
@@ -246,13 +267,13 @@ class Tickets:
     def changes(self, person: str, cursor: int, through: int, limit: int) -> list[FeedRow]:
         """What happened to a technician's scope after `cursor`, in the order of the feed."""
         rows = self._connection.execute(
-            _CHANGES, {"person": person, "cursor": cursor, "through": through, "limit": limit}
+            CHANGES, {"person": person, "cursor": cursor, "through": through, "limit": limit}
         )
         return [FeedRow(*row) for row in rows]
 
     def scope(self, person: str) -> list[tuple[str, int]]:
         """(ticket id, version) of everything that belongs on this technician's phone."""
-        return [(ticket, version) for ticket, version in self._connection.execute(_SCOPE, {"person": person})]
+        return [(ticket, version) for ticket, version in self._connection.execute(SCOPE, {"person": person})]
 
     # -- for the desk --------------------------------------------------------------------------------------------------
 
@@ -345,6 +366,48 @@ class Tickets:
         return list(self._connection.scalars(sa.select(tickets.c.region).distinct().order_by(tickets.c.region)))
 
 
+_PROGRESS = frozenset(
+    {
+        "status",
+        "version",
+        "credential_shown_at",
+        "waiting_for",
+        "found",
+        "done",
+        "notes",
+        "photos",
+        "arrivals",
+        "sign_offs",
+        "objections",
+        "proposals",
+        "decisions",
+    }
+)
+"""Of a ticket's fields those from which no columns are computed but the ones that _GO_ON sets."""
+_others = attrgetter(*(name for name in Ticket.__struct_fields__ if name not in _PROGRESS))
+
+
+def _is_only_progress(ticket: Ticket, before: Ticket) -> bool:
+    """What an operation leaves alone is the same object after it, so nothing has to be compared letter by letter."""
+    return all(map(is_, _others(ticket), _others(before)))
+
+
+def _progress(kept: Kept) -> dict[str, Any]:
+    ticket = kept.ticket
+    return {
+        "ticket": ticket.id,
+        "new_version": ticket.version,
+        "new_position": kept.position,
+        "new_status": ticket.status.value,
+        "new_late": _waits_for_the_desk(ticket),
+        "new_data": wire.encode(ticket),
+    }
+
+
+def _waits_for_the_desk(ticket: Ticket) -> bool:
+    return bool(undecided(ticket)) or bool(unreviewed(ticket))
+
+
 def columns_of(kept: Kept) -> dict[str, Any]:
     """A ticket's row: itself, and what it is found by."""
     ticket = kept.ticket
@@ -364,7 +427,7 @@ def columns_of(kept: Kept) -> dict[str, Any]:
         "window_start_ms": milliseconds(assignment.window.start) if assignment else None,
         "window_end_ms": milliseconds(assignment.window.end) if assignment else None,
         "over_at_ms": milliseconds(ticket.over_at) if ticket.over_at else None,
-        "late": bool(undecided(ticket)) or bool(unreviewed(ticket)),
+        "late": _waits_for_the_desk(ticket),
         "linked_ticket": ticket.linked_ticket,
         "duplicate_of": ticket.duplicate_of,
         "phone": _digits(customer.phone),

@@ -16,7 +16,9 @@ from shared_schema.operations import (
     AssignTicket,
     CancelTicket,
     CloseTicket,
+    ConfirmProblem,
     ReopenTicket,
+    ShowCredential,
     StartTravel,
 )
 from shared_schema.rejections import (
@@ -29,9 +31,19 @@ from shared_schema.rejections import (
     UnknownTechnician,
     UnknownTicket,
 )
-from shared_schema.sync_protocol import OLDEST_PROTOCOL, PROTOCOL, PutTicket, RoundReply, WithdrawTicket, holding
+from shared_schema.sync_protocol import (
+    OLDEST_PROTOCOL,
+    PROTOCOL,
+    PutTicket,
+    RoundReply,
+    Verdict,
+    WithdrawTicket,
+    holding,
+)
+from sync_server.services.operations import Brought, arrived, receive_together
 from sync_server.storage import Writing
-from tests.sync_server.office import CHEN, GONE, LIN, WANG, Office, Phone, changes_of, new_id, verdicts_of
+from sync_server.storage.tickets import TicketFilter
+from tests.sync_server.office import CHEN, GONE, LIN, WANG, Journal, Office, Phone, changes_of, new_id, verdicts_of
 
 
 @pytest.fixture
@@ -370,3 +382,38 @@ def test_every_version_that_is_taken_is_answered_in_its_own(office: Office, phon
     reply = wire.decode(phone.post(body).content, RoundReply)
     assert isinstance(reply, RoundReply)
     assert reply.protocol == protocol
+
+
+def test_several_phones_at_once_are_taken_as_one_after_the_other(office: Office) -> None:
+    """A group commit: two phones on one ticket, one of them asking twice because its first reply was lost."""
+    ticket = office.assigned(CHEN)
+    first, second = Journal("phone-1", CHEN, office.clock), Journal("phone-2", CHEN, office.clock)
+    first.write(ticket, AcceptTicket())
+    second.write(ticket, AddNote("同一张单"))
+    second.write(ticket, StartTravel())
+    brought = [
+        Brought(journal.device, CHEN, [arrived(raw) for raw in journal.raw], 0) for journal in (first, second, first)
+    ]
+    answers = office.storage.write_now(lambda writing: receive_together(writing, brought))
+    verdicts = [[wire.decode_verdict(raw) for raw in each] for each in answers]
+    versions = [[verdict.version for verdict in each if isinstance(verdict, Verdict)] for each in verdicts]
+    assert versions == [[4], [5, 6], [4]]
+    assert verdicts[2] == verdicts[0]
+    assert office.ticket(ticket).status is Status.TRAVELLING
+    heads = office.storage.read_now(lambda reading: reading.journal.heads(["phone-1", "phone-2"]))
+    assert {device: head.received_through for device, head in heads.items()} == {"phone-1": 1, "phone-2": 2}
+    assert heads["phone-2"].last_hash == second.last_hash
+
+
+def test_what_a_visit_does_not_touch_is_still_found_and_what_it_does_is(office: Office, phone: Phone) -> None:
+    """The columns a ticket is searched by follow it, whether they are written or left as they are."""
+    ticket = office.assigned(CHEN)
+    for operation in (AcceptTicket(), StartTravel(), Arrive(), ShowCredential(), ConfirmProblem("镇流器坏了")):
+        phone.write(ticket, operation)
+        phone.sync()
+        for words in ("LX-200", "何女士"):
+            (found,) = office.storage.read_now(lambda reading: reading.tickets.find(TicketFilter(words=words)))  # noqa: B023
+            assert found == office.ticket(ticket)
+    (found,) = office.storage.read_now(lambda reading: reading.tickets.find(TicketFilter(words="镇流器")))
+    assert found.status is Status.WORKING
+    assert office.storage.read_now(lambda reading: reading.tickets.find(TicketFilter(statuses=(Status.WORKING,))))

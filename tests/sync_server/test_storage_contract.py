@@ -103,6 +103,37 @@ def test_of_writes_that_share_a_transaction_only_the_one_that_fails_fails(storag
     assert positions == list(range(positions[0], positions[0] + 19))
 
 
+def test_writes_of_one_kind_that_share_a_transaction_are_made_together_and_fail_alone(storage: Storage) -> None:
+    """Twenty rounds arrive while the writer is busy: one piece of work for all, made again singly for the bad one."""
+    busy = threading.Event()
+    calls: list[list[int]] = []
+
+    def take(writing: Writing, numbers: list[int]) -> list[int]:
+        calls.append(numbers)
+        first = writing.feed.take(len(numbers))
+        if 7 in numbers:
+            raise ValueError("bad")
+        return [first + place for place in range(len(numbers))]
+
+    async def all_at_once(numbers: range) -> list[int | BaseException]:
+        waiting = asyncio.ensure_future(storage.write(lambda _writing: busy.wait(5)))
+        await asyncio.sleep(0.05)
+        others = [storage.write_together(take, number) for number in numbers]
+        together = asyncio.ensure_future(asyncio.gather(*others, return_exceptions=True))
+        await asyncio.sleep(0.05)
+        busy.set()
+        await waiting
+        return await together
+
+    good = [outcome for outcome in asyncio.run(all_at_once(range(20, 40))) if isinstance(outcome, int)]
+    assert calls == [list(range(20, 40))]
+    assert good == list(range(good[0], good[0] + 20))
+    busy.clear()
+    outcomes = asyncio.run(all_at_once(range(20)))
+    assert isinstance(outcomes[7], ValueError)
+    assert sum(isinstance(outcome, int) for outcome in outcomes) == 19
+
+
 def test_a_read_sees_one_moment_however_long_it_takes(storage: Storage) -> None:
     def look_twice(reading: Reading) -> tuple[int, int]:
         first = reading.feed.latest()
