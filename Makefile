@@ -57,6 +57,10 @@ bench: $(VENV)/.develops ## the figures of docs/performance.md, measured here
 torture: $(VENV)/.develops ## processes under kill -9 on a network that fails; figures for docs/reliability.md (KILLS, SEED)
 	$(RUN) -m tools.torture --kills "$${KILLS:-500}" --seed "$${SEED:-1}"
 
+.PHONY: simulate
+simulate: $(VENV)/.develops ## a company's bad weeks from a number, replayed: SEED=1 STEPS=200000 (docs/reliability.md)
+	$(RUN) -m tests.simulation run --seed $(or $(SEED),1) --steps $(or $(STEPS),200000)
+
 .PHONY: screenshots
 screenshots: $(VENV)/.develops publish ## the pictures of the README, taken anew
 	$(RUN) -m tools.screenshots docs/pictures
@@ -92,4 +96,4 @@ $(VENV)/.catalogues: $(CATALOGUES) tools/compile_catalogues.py $(VENV)/.serves
 	@$(RUN) -m tools.compile_catalogues
 	@touch $@
 
-demo test check app publish bench torture screenshots setup: $(VENV)/.catalogues
+demo test check app publish bench simulate torture screenshots setup: $(VENV)/.catalogues

@@ -1,0 +1,431 @@
+"""What must hold, while things go wrong and when all is well again.
+
+Everything is looked up where it really is: the office's journal, tickets and feed through its storage, the phones'
+through their stores, photos as files. A violation is kept, not raised into the production code that asked.
+"""
+
+import asyncio
+import gzip
+import hashlib
+import sqlite3
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from field_app.store import EntryState
+from shared_schema import wire
+from shared_schema.apply import Filing, apply, filing
+from shared_schema.lifecycle import OVER
+from shared_schema.operations import FIRST_HASH, Envelope
+from shared_schema.rejections import JournalBroken
+from shared_schema.sync_protocol import RoundReply, Verdict
+from shared_schema.ticket import Ticket
+from sync_server.accounts import access_ticket
+from sync_server.storage import Reading
+from sync_server.storage.journal import Entry
+from sync_server.storage.people import DeviceIdentity
+from tests.simulation.network import Answer, OfficeGone, Parts, Sent
+from tests.simulation.people import TECHNICIANS
+from tests.simulation.trace import InvariantBroken
+
+if TYPE_CHECKING:
+    from tests.simulation.office import Process
+    from tests.simulation.phones import Phone
+    from tests.simulation.world import World
+
+_EVERYTHING = 2**31
+_EXPECTED_INCIDENTS = frozenset({"StorageUnavailable", "StoreTooNew"})
+
+
+class Invariants:
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.broken: InvariantBroken | None = None
+        self._receipts: dict[str, int] = {}
+        """Device → how far the office has said it holds its journal."""
+
+    @property
+    def is_broken(self) -> bool:
+        return self.broken is not None
+
+    def fails(self, name: str, detail: str, cause: BaseException | None = None) -> None:
+        """The first violation is the one that counts."""
+        if self.broken is None:
+            self.broken = InvariantBroken(name, detail)
+            self.broken.__cause__ = cause
+            self._world.trace.note("BROKEN", f"{name}: {detail}")
+
+    def _holds(self, name: str, fact: bool, detail: object) -> None:
+        if not fact:
+            self.fails(name, str(detail))
+
+    # -- while things go wrong -----------------------------------------------------------------------------------------
+
+    def answered(self, process: "Process", sent: Sent, answer: Answer) -> None:
+        """As an answer leaves the office."""
+        self._world.remember(sent)
+        is_full = self._world.office.disk.is_full
+        self._holds("nothing crashes", answer.status != 500 or is_full, f"500 to {sent.method} {sent.path}")
+        if sent.path != "/sync/v1/round" or answer.status != 200:
+            return
+        body = _unzipped(answer)
+        reply = msgspec.json.decode(body, type=RoundReply)
+        asked = msgspec.json.decode(sent.body)
+        device = asked["device"]
+        self._receipts[device] = max(self._receipts.get(device, 0), reply.received_through)
+        if reply.verdicts:
+            self._world.trace.count("verdicts given", len(reply.verdicts))
+            process.storage.read_now(lambda reading: self._acknowledged(reading, device, reply))
+
+    def _acknowledged(self, reading: Reading, device: str, reply: RoundReply) -> None:
+        through = reading.journal.received_through(device)
+        self._holds(
+            "acknowledged is committed", reply.received_through <= through, (device, reply.received_through, through)
+        )
+        verdicts = [msgspec.json.decode(raw, type=Verdict) for raw in reply.verdicts]
+        held = reading.journal.held(device, [verdict.sequence for verdict in verdicts])
+        for raw, verdict in zip(reply.verdicts, verdicts, strict=True):
+            entry = held.get(verdict.sequence)
+            if entry is None:
+                self.fails("acknowledged is committed", f"{device} {verdict.sequence} was answered and is not there")
+            elif entry.id == verdict.id and verdict.filing is not Filing.REFUSED:
+                self._holds("one verdict", entry.verdict == bytes(raw), (device, verdict.sequence))
+
+    def photo_said_received(self, phone: "Phone", sha256: str) -> None:
+        """A phone has just been told so."""
+        office = self._world.office
+        if office.process is None:  # died since it said so: looked for when it is back
+            return
+        path = office.process.photo_files.path(sha256)
+        data = path.read_bytes() if path else b""
+        self._world.trace.count("photos received, looked up at the office")
+        self._holds(
+            "received is at the office",
+            hashlib.sha256(data).hexdigest() == sha256 or office.restores > phone.line.restores_known,
+            f"photo {sha256[:12]} of {phone.name}: {len(data)} bytes",
+        )
+
+    def desk_was_told(self, operation_id: str, verdict: Verdict) -> None:
+        known = self._world.ledger.desk.setdefault(operation_id, verdict.filing)
+        self._world.trace.count("operations done at the desk")
+        self._holds("one verdict", known is verdict.filing, (operation_id, known, verdict.filing))
+
+    def office_restored(self) -> None:
+        self._receipts.clear()
+
+    def office_restarted(self, process: "Process") -> None:
+        """Whatever was acknowledged before is still there."""
+        self._whole(str(self._world.office.settings.data / "doorstep.db"))
+        heads = process.storage.read_now(lambda reading: reading.journal.heads(sorted(self._receipts)))
+        for device, through in sorted(self._receipts.items()):
+            held = heads[device].received_through if device in heads else 0
+            self._holds("received is at the office", held >= through, f"{device}: said {through}, holds {held}")
+
+    def phone_opened(self, phone: "Phone") -> None:
+        """Whatever a person was told is saved is there."""
+        assert phone.app is not None
+        self._whole(str(phone.path))
+        store = phone.app.store
+        entries = store.journal(limit=_EVERYTHING)
+        ids = {entry.id for entry in entries}
+        promised = [promise.id for promise in self._world.ledger.saved.values() if promise.phone == phone.name]
+        gone = {each for each in promised if each not in ids}
+        if phone.was_restored:
+            phone.was_restored = False
+            phone.missing |= gone
+            self._world.excuse("a store was put back to an old copy")
+        lost = gone - phone.missing
+        self._holds("saved survives", not lost, f"{phone.name}: {sorted(lost)[:3]}")
+        written = {getattr(entry.envelope.operation, "text", "") for entry in entries if entry.envelope}
+        for (name, key), texts in sorted(self._world.ledger.drafts.items()):
+            if name == phone.name:
+                draft = (store.draft(key) or {}).get("text", "")
+                kept = draft in texts or texts & written or phone.missing
+                self._holds("drafts survive", bool(kept), f"{name} {key}: {draft!r} is none of {sorted(texts)}")
+                self._world.ledger.drafts[name, key] = {draft}
+
+    def _whole(self, path: str) -> None:
+        """SQLite's own opinion of the file."""
+        connection = sqlite3.connect(path, isolation_level=None)
+        try:
+            (opinion,) = connection.execute("PRAGMA integrity_check").fetchone()
+        except sqlite3.Error as fault:
+            opinion = str(fault)
+        finally:
+            connection.close()
+        self._world.trace.count("integrity checks")
+        self._holds("the file is whole", opinion == "ok", f"{path.rsplit('/', 2)[-2]}: {opinion}")
+
+    # -- what is where -------------------------------------------------------------------------------------------------
+
+    def ids_at_office(self) -> set[str]:
+        return {entry.id for entry in self._world.office.look(self._entries)}
+
+    def photo_is_at_office(self, sha256: str) -> bool:
+        process = self._world.office.process
+        return process is not None and process.photo_files.path(sha256) is not None
+
+    def _entries(self, reading: Reading) -> list[Entry]:
+        """Everything the office holds of everybody, that which was set aside included."""
+        placed = reading.journal.after(0, _EVERYTHING)
+        tickets = {promise.ticket for promise in self._world.ledger.saved.values()}
+        aside = [
+            entry for ticket in sorted(tickets) for entry in reading.journal.of_ticket(ticket) if entry.position == 0
+        ]
+        return placed + aside
+
+    def phone_has_nothing_to_say(self, phone: "Phone") -> bool:
+        app = phone.app
+        if app is None or app.store.identity() is None or app.enrolling is not None:
+            return False
+        counts = app.store.counts()
+        return (
+            counts.operations == counts.photos == 0
+            and not app.store.is_behind()
+            and app.engine.status.reachable is True
+        )
+
+    # -- when all is well again ----------------------------------------------------------------------------------------
+
+    async def at_the_end(self) -> None:
+        phones = [phone for phone in self._world.phones if not phone.is_gone]
+        for phone in phones:
+            self._drained(phone)
+        if self.is_broken:
+            return
+        entries = self._world.office.look(self._entries)
+        self._journals_are_whole([entry for entry in entries if entry.position])
+        tickets = self._sum([entry for entry in entries if entry.position])
+        self._feed_has_no_gap(entries)
+        self._promises_are_kept(entries)
+        self._photos_are_there()
+        for phone in phones:
+            self._phone_agrees(phone, tickets, entries)
+        if not self.is_broken:
+            await self._replaying_changes_nothing()
+        self._world.trace.count("worlds checked at their end")
+
+    def _drained(self, phone: "Phone") -> None:
+        app = phone.app
+        if app is None:
+            self.fails("the queue drains", f"{phone.name} cannot be opened")
+            return
+        waiting = [f"{entry.sequence} {entry.kind}" for entry in app.store.waiting()][:3]
+        photos = [f"{photo.sha256[:12]} {photo.offset}" for photo in app.store.photos_waiting()][:3]
+        incidents = [f"{each.kind}: {each.detail}"[:80] for each in app.store.incidents(5)]
+        self._holds(
+            "the queue drains",
+            self.phone_has_nothing_to_say(phone),
+            f"{phone.name}: {waiting} {photos} {incidents} reachable {app.engine.status.reachable},"
+            f" signed out {app.engine.status.signed_out}, known {app.store.identity() is not None}",
+        )
+        for incident in app.store.incidents(1000):
+            if incident.kind in {"round-failed", "subscriber-failed"}:
+                name = incident.detail.partition(":")[0]
+                self._holds("nothing crashes", name in _EXPECTED_INCIDENTS, f"{phone.name}: {incident.detail[:300]}")
+
+    def _journals_are_whole(self, placed: list[Entry]) -> None:
+        """Gap-free, each naming the hash of the one before; what does not was refused for it."""
+        journals: dict[str, list[Entry]] = {}
+        for entry in placed:
+            journals.setdefault(entry.device, []).append(entry)
+        heads = self._world.office.look(lambda reading: reading.journal.heads(sorted(journals)))
+        ids: set[str] = set()
+        for device, entries in sorted(journals.items()):
+            entries.sort(key=lambda entry: entry.sequence)
+            numbers = [entry.sequence for entry in entries]
+            self._holds("journals have no gap", numbers == list(range(1, len(numbers) + 1)), (device, numbers[-3:]))
+            before = FIRST_HASH
+            for entry in entries:
+                self._holds("exactly once", entry.id not in ids, entry.id)
+                ids.add(entry.id)
+                envelope = wire.decode_envelope(entry.raw)
+                rejection = _verdict(entry).rejection
+                is_linked = isinstance(envelope, Envelope) and envelope.previous_hash == before
+                self._holds(
+                    "the chain verifies", is_linked or isinstance(rejection, JournalBroken), (device, entry.sequence)
+                )
+                before = wire.hash_of(entry.raw)
+            head = heads.get(device)
+            self._holds(
+                "the chain verifies",
+                head is not None and (head.received_through, head.last_hash) == (len(entries), before),
+                (device, head),
+            )
+        self._world.trace.count("envelopes verified in their chains", len(placed))
+
+    def _sum(self, placed: list[Entry]) -> dict[str, Ticket]:
+        """Each ticket is what `apply` makes of the accepted operations in the order of the feed."""
+        tickets: dict[str, Ticket] = {}
+        for entry in sorted(placed, key=lambda entry: entry.position):
+            verdict = _verdict(entry)
+            if verdict.filing is Filing.REFUSED:
+                self._holds("one verdict", verdict.rejection is not None, entry.id)
+                continue
+            envelope = wire.decode_envelope(entry.raw)
+            assert isinstance(envelope, Envelope), entry.id
+            after = apply(envelope, tickets.get(envelope.ticket))
+            if not isinstance(after, Ticket):
+                self.fails("a ticket is the sum of its operations", f"{entry.id} was accepted, and is {after}")
+                return tickets
+            said = (verdict.filing, verdict.version)
+            self._holds(
+                "a ticket is the sum of its operations",
+                said == (filing(envelope.id, after), after.version),
+                (entry.id, said, after.version),
+            )
+            tickets[envelope.ticket] = after
+        stored = self._world.office.look(lambda reading: reading.tickets.by_id(sorted(tickets)))
+        for ticket_id, ticket in sorted(tickets.items()):
+            self._holds("a ticket is the sum of its operations", stored.get(ticket_id) == ticket, ticket_id)
+        return tickets
+
+    def _feed_has_no_gap(self, entries: list[Entry]) -> None:
+        def positions(reading: Reading) -> tuple[int, set[int]]:
+            latest = reading.feed.latest()
+            withdrawn = {
+                row.position
+                for person in TECHNICIANS
+                for row in reading.tickets.changes(person.id, 0, latest, _EVERYTHING)
+                if row.data is None
+            }
+            return latest, withdrawn
+
+        latest, withdrawn = self._world.office.look(positions)
+        told = [entry.position for entry in entries if entry.position]
+        self._holds("the feed has no gap", len(told) == len(set(told)), "a position was given twice")
+        missing = set(range(1, latest + 1)) - set(told) - withdrawn
+        beyond = {position for position in told if position > latest}
+        self._holds("the feed has no gap", not missing and not beyond, (sorted(missing)[:5], sorted(beyond)[:5]))
+
+    def _promises_are_kept(self, entries: list[Entry]) -> None:
+        ledger, trace = self._world.ledger, self._world.trace
+        held: dict[str, list[Entry]] = {}
+        for entry in entries:
+            held.setdefault(entry.id, []).append(entry)
+        phones = {phone.name: phone for phone in self._world.phones}
+        shown: dict[str, dict[str, EntryState]] = {
+            name: {entry.id: entry.state for entry in phone.app.store.journal(limit=_EVERYTHING)}
+            for name, phone in phones.items()
+            if phone.app is not None and not phone.is_gone
+        }
+        for promise in ledger.saved.values():
+            found = held.get(promise.id, [])
+            trace.count("promised operations looked for")
+            if not found:
+                on_phone = shown.get(promise.phone, {}).get(promise.id)
+                if on_phone is EntryState.WAITING or promise.id in ledger.excused:
+                    continue
+                self.fails("saved is never lost", f"{promise.phone} no. {promise.sequence} {promise.operation[:80]!r}")
+                return
+            self._holds("exactly once", len({(entry.raw, entry.verdict) for entry in found}) == 1, promise.id)
+            envelope = wire.decode_envelope(found[0].raw)
+            is_same = isinstance(envelope, Envelope) and wire.encode(envelope.operation) == promise.operation
+            self._holds("saved is never altered", is_same, promise.id)
+            state = shown.get(promise.phone, {}).get(promise.id)
+            if state is not None:
+                self._holds(
+                    "the phone knows the verdict", state in _STATES[_verdict(found[0]).filing], (promise.id, state)
+                )
+        for operation_id, said in ledger.desk.items():
+            found = held.get(operation_id, [])
+            trace.count("operations of the desk looked for")
+            if operation_id in ledger.excused:
+                continue
+            self._holds("saved is never lost", len(found) == 1, f"the desk's {operation_id}: {len(found)}")
+            if found:
+                self._holds("one verdict", _verdict(found[0]).filing is said, operation_id)
+
+    def _photos_are_there(self) -> None:
+        process = self._world.office.process
+        assert process is not None
+        for sha256, captured in self._world.ledger.photos.items():
+            self._world.trace.count("photos compared byte for byte")
+            path = process.photo_files.path(sha256)
+            if path is None:
+                excused = sha256 in self._world.ledger.excused_photos
+                self._holds("photos arrive as they were taken", excused, f"{sha256[:12]} is missing")
+            else:
+                self._holds("photos arrive as they were taken", path.read_bytes() == captured, f"{sha256[:12]} differs")
+
+    def _phone_agrees(self, phone: "Phone", tickets: dict[str, Ticket], entries: list[Entry]) -> None:
+        assert phone.app is not None
+        store = phone.app.store
+        person = next(each for each in TECHNICIANS if each.id == phone.person)
+        identity = store.identity()
+        assert identity is not None
+        scope = self._world.office.look(lambda reading: reading.tickets.scope(person.id))
+        wanted = {
+            ticket_id: access_ticket(DeviceIdentity(identity.device, person), tickets[ticket_id])
+            for ticket_id, _ in scope
+        }
+        shown = {ticket.id: ticket for ticket in store.tickets()}
+        beyond = sorted(set(shown) - set(wanted))
+        self._holds("what left the scope left the phone", not beyond, f"{phone.name}: {beyond}")
+        for ticket_id, ticket in sorted(wanted.items()):
+            self._holds("the phone shows the office's ticket", shown.get(ticket_id) == ticket, (phone.name, ticket_id))
+        for ticket_id in sorted(set(tickets) - set(wanted)):
+            former = store.withdrawn(ticket_id)
+            if former is not None:
+                known = (former.customer.phone, former.customer.address)
+                self._holds("what left the scope left the phone", known == ("", ""), f"{phone.name}: {ticket_id}")
+        for ticket in shown.values():
+            if ticket.status in OVER:
+                known = (ticket.customer.phone, ticket.customer.address)
+                self._holds("what left the scope left the phone", known == ("", ""), f"{phone.name}: {ticket.id}")
+        if not phone.missing:
+            at_office = {
+                entry.sequence: entry.raw for entry in entries if entry.device == identity.device and entry.position
+            }
+            recorded = [entry for entry in store.journal(limit=_EVERYTHING) if entry.device == identity.device]
+            self._holds(
+                "saved is never altered",
+                len(recorded) == len(at_office) and set(store.raw_journal()) >= set(at_office.values()),
+                f"{phone.name}: {len(recorded)} recorded, {len(at_office)} at the office",
+            )
+        self._world.trace.count("tickets compared", len(wanted))
+
+    async def _replaying_changes_nothing(self) -> None:
+        before = self._fingerprint()
+        for sent in self._world.sample:
+            if sent.path.startswith("/sync/v1/enrol"):
+                continue  # a key asked for again is answered with a new token, by design
+            try:
+                await self._world.office.serve(sent, Parts(((0.0, sent.body),)), asyncio.Event())
+            except OfficeGone:
+                self.fails("nothing crashes", "the office died of a message")
+                return
+            self._world.trace.count("messages replayed")
+        self._holds("replaying changes nothing", self._fingerprint() == before, "the office is not as it was")
+
+    def _fingerprint(self) -> str:
+        def look(reading: Reading) -> bytes:
+            entries = self._entries(reading)
+            latest = reading.feed.latest()
+            ids = sorted({entry.ticket for entry in entries if entry.ticket})
+            tickets = reading.tickets.by_id(ids)
+            heads = reading.journal.heads(sorted({entry.device for entry in entries}))
+            return wire.encode([latest, entries, [tickets[each] for each in sorted(tickets)], sorted(heads.items())])
+
+        process = self._world.office.process
+        assert process is not None
+        photos = sorted(process.photo_files.present(self._world.ledger.photos))
+        return hashlib.sha256(self._world.office.look(look) + wire.encode(photos)).hexdigest()
+
+
+_STATES = {
+    Filing.APPLIED: {EntryState.ACCEPTED},
+    Filing.LATE: {EntryState.LATE},
+    Filing.PROPOSAL: {EntryState.PROPOSAL},
+    Filing.REFUSED: {EntryState.REFUSED},
+}
+
+
+def _verdict(entry: Entry) -> Verdict:
+    verdict = wire.decode_verdict(entry.verdict)
+    assert isinstance(verdict, Verdict), entry.id
+    return verdict
+
+
+def _unzipped(answer: Answer) -> bytes:
+    return gzip.decompress(answer.body) if (b"content-encoding", b"gzip") in answer.headers else answer.body

@@ -1,0 +1,270 @@
+"""What goes wrong, as a table: name, how often, and what happens to the world.
+
+Each is injected by the plan and can be left out of it, so that a failing story can be made short.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tests.simulation.network import FAULTS
+from tests.simulation.people import DISPATCHERS
+
+if TYPE_CHECKING:
+    from tests.simulation.phones import Phone
+    from tests.simulation.world import World
+
+Mishap = Callable[["World", "Phone", random.Random], Awaitable[bool]]
+"""Whether it happened: some need an office, or a phone that is on."""
+
+
+def _armed(name: str) -> Mishap:
+    async def mishap(world: "World", phone: "Phone", dice: random.Random) -> bool:
+        """Counted when a message meets it."""
+        phone.line.armed.append((name, random.Random(dice.randbytes(8))))
+        return False
+
+    return mishap
+
+
+async def _cellar(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    phone.line.is_up = False
+    world.later(dice.uniform(5, 90), _comes_up(phone))
+    return True
+
+
+async def _comes_up(phone: "Phone") -> None:
+    phone.line.is_up = True
+    phone.device.maybe_online()
+
+
+async def _hotel(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    phone.line.is_captive = True
+
+    async def leaves() -> None:
+        phone.line.is_captive = False
+
+    world.later(dice.uniform(5, 40), leaves())
+    return True
+
+
+async def _country_road(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    phone.line.patience = dice.uniform(10, 150)
+
+    async def leaves() -> None:
+        phone.line.patience = 1.0
+
+    world.later(dice.uniform(20, 90), leaves())
+    return True
+
+
+# -- phones -----------------------------------------------------------------------------------------------------------
+
+
+async def _kill_phone(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    if phone.app is None:
+        return False
+    phone.kill(power_lost=False)
+    return True
+
+
+async def _cut_phone(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    """The power goes at one of the next writes, or right now."""
+    if phone.app is None:
+        return False
+    phone.power_was_lost = True
+    phone.disk.power.fuse = dice.choice((0, dice.randrange(8), dice.randrange(60)))
+    return True
+
+
+async def _kill_phone_writing(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    """The process dies between two writes; the system keeps what it was handed."""
+    if phone.app is None:
+        return False
+    phone.power_was_lost = False
+    phone.disk.power.fuse = dice.choice((dice.randrange(8), dice.randrange(60)))
+    return True
+
+
+async def _phone_full(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    phone.disk.is_full = True
+
+    async def makes_room() -> None:
+        phone.disk.is_full = False
+
+    world.later(dice.uniform(5, 60), makes_room())
+    return True
+
+
+def _clock(shift: Callable[[random.Random], timedelta]) -> Mishap:
+    async def mishap(world: "World", phone: "Phone", dice: random.Random) -> bool:
+        phone.device.clock_wrong_by += shift(dice)
+        return True
+
+    return mishap
+
+
+def _other_protocol(spoken: bytes) -> Mishap:
+    async def mishap(world: "World", phone: "Phone", dice: random.Random) -> bool:
+        phone.line.protocol = spoken
+
+        async def updates() -> None:
+            """A new version of the app is a restart."""
+            phone.line.protocol = None
+            if phone.app is not None:
+                phone.kill(power_lost=False)
+
+        world.later(dice.uniform(10, 120), updates())
+        return True
+
+    return mishap
+
+
+async def _second_tab(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    if phone.app is None:
+        return False
+    await phone.second_tab()
+    return True
+
+
+async def _back_up_phone(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    if phone.app is None:
+        return False
+    phone.backup = phone.disk.image()
+    return True
+
+
+async def _restore_phone(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    """Everything on it as it was some time ago."""
+    if phone.backup is None or phone.app is None or world.office.process is None:
+        return False
+    phone.switch_off()
+    await asyncio.sleep(1)
+    if phone.backup is not None:
+        phone.disk.replace(phone.backup)
+        phone.backup = None
+        phone.was_restored = True
+    phone.switch_on()
+    return True
+
+
+async def _replace_phone(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    """Lost with all that is on it; the desk turns it away and hands out another."""
+    process = world.office.process
+    if phone.is_gone or process is None or world.phones_lost >= 2:
+        return False
+    world.phones_lost += 1
+    identity = phone.app.store.identity() if phone.app else None
+    phone.is_gone = True
+    phone.disk.power.cut()
+    world.excuse("a phone was lost")
+    if identity is not None:
+        await world.at_desk(
+            lambda office: office.accounts.revoke(identity.device, dice.choice(DISPATCHERS), "手机丢失")
+        )
+    await world.new_phone(phone.person)
+    return True
+
+
+async def _revoke(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    identity = phone.app.store.identity() if phone.app else None
+    if identity is None or world.office.process is None:
+        return False
+    await world.at_desk(lambda office: office.accounts.revoke(identity.device, dice.choice(DISPATCHERS), "离职"))
+    world.later(dice.uniform(5, 120), world.enrols(phone))
+    return True
+
+
+# -- the office -------------------------------------------------------------------------------------------------------
+
+
+async def _kill_office(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    process = world.office.process
+    if process is None:
+        return False
+    process.power.cut()
+    return True
+
+
+async def _cut_office(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    """At one of the next writes, which may be in the middle of a group's commit."""
+    process = world.office.process
+    if process is None:
+        return False
+    process.power.fuse = dice.choice((0, dice.randrange(10), dice.randrange(80)))
+    process.loses_power = dice.random() < 0.6
+    return True
+
+
+async def _slow_office(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    world.office.is_slow = True
+
+    async def recovers() -> None:
+        world.office.is_slow = False
+
+    world.later(dice.uniform(5, 40), recovers())
+    return True
+
+
+async def _office_full(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    world.office.disk.is_full = True
+
+    async def makes_room() -> None:
+        world.office.disk.is_full = False
+
+    world.later(dice.uniform(3, 30), makes_room())
+    return True
+
+
+async def _back_up_office(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    if world.office.process is None:
+        return False
+    world.office_backup = world.office.back_up()
+    return True
+
+
+async def _restore_office(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    if world.office_backup is None or world.office.process is None or world.office.restores >= 2:
+        return False
+    backup, world.office_backup = world.office_backup, None
+    await world.office.restore(backup)
+    world.excuse("the office was put back to an old backup")
+    return True
+
+
+async def _nights(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    """Everybody goes home and comes back some days later; what is over expires meanwhile."""
+    await world.sleep_days(dice.choice((0.4, 0.6, 3, 9)))
+    return True
+
+
+MISHAPS: dict[str, tuple[int, Mishap]] = {
+    **{name: (5, _armed(name)) for name in FAULTS},
+    "no network": (12, _cellar),
+    "captive network": (3, _hotel),
+    "slow network": (5, _country_road),
+    "phone killed": (6, _kill_phone),
+    "phone killed between two writes": (8, _kill_phone_writing),
+    "phone lost power between two writes": (12, _cut_phone),
+    "phone's storage full": (4, _phone_full),
+    "phone's clock two years off": (2, _clock(lambda dice: timedelta(days=dice.choice((-730, 730))))),
+    "phone's clock set back": (2, _clock(lambda dice: -timedelta(seconds=dice.randrange(1, 90_000)))),
+    "phone's clock in another time zone": (2, _clock(lambda dice: timedelta(hours=dice.choice((-8, 8, 5.5))))),
+    "app of an older protocol": (2, _other_protocol(b"0")),
+    "app of a newer protocol": (2, _other_protocol(b"2")),
+    "second tab": (2, _second_tab),
+    "phone backed up": (4, _back_up_phone),
+    "phone restored from an old backup": (2, _restore_phone),
+    "phone replaced": (1, _replace_phone),
+    "device revoked and enrolled again": (3, _revoke),
+    "office killed": (5, _kill_office),
+    "office stopped between two writes": (8, _cut_office),
+    "office's disk slow": (4, _slow_office),
+    "office's disk full": (2, _office_full),
+    "office backed up": (4, _back_up_office),
+    "office restored from an older backup": (2, _restore_office),
+    "some nights pass": (1, _nights),
+}
+"""Name → (how often, what happens)."""

@@ -1,0 +1,288 @@
+"""The office: the production application over the production storage, in processes that die and are started again.
+
+Everything behind the application's door is production code. What is ours is when a commit happens (`Storage`'s
+`on_waiting`), the disk under the database, and what becomes of photo files that were not flushed.
+"""
+
+import asyncio
+import errno
+import os
+import random
+import shutil
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import Struct
+
+from sync_server.accounts import Accounts
+from sync_server.app import create_app
+from sync_server.services.desk import Desk
+from sync_server.services.photo_files import PhotoFiles
+from sync_server.services.rounds import Rounds
+from sync_server.settings import Settings
+from sync_server.storage import Reading, Storage
+from tests.simulation import sqlite_vfs
+from tests.simulation.disks import Power, SimulatedDisk
+from tests.simulation.network import Answer, OfficeGone, Parts, Sent, call
+from tests.simulation.sqlite_vfs import DiskFault
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+T = TypeVar("T")
+
+
+class Files:
+    """What the flushing of the office's photo files has made certain: their lengths, by inode."""
+
+    def __init__(self, folder: Path) -> None:
+        self.power = Power()
+        self._folder = str(folder)
+        self._flushed: dict[tuple[int, int], int] = {}
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """os.fsync told to us. The files are in memory: there is nothing to wait for."""
+        really = os.fsync
+
+        def fsync(fd: Any) -> None:
+            handle = fd if isinstance(fd, int) else fd.fileno()
+            if os.readlink(f"/proc/self/fd/{handle}").startswith(self._folder):
+                try:
+                    self.power.used()
+                except DiskFault as fault:
+                    raise OSError(errno.EIO, "no power") from fault
+                self.is_certain(os.fstat(handle))
+
+        os.fsync = fsync
+        try:
+            yield
+        finally:
+            os.fsync = really
+
+    def is_certain(self, found: os.stat_result) -> None:
+        self._flushed[found.st_dev, found.st_ino] = found.st_size
+
+    def lose_power(self, folder: Path, dice: random.Random) -> None:
+        """What was written and not flushed is gone, or part of it is."""
+        for name in ("uploads", "photos"):
+            for path in sorted((folder / name).rglob("*")):
+                if not path.is_file():
+                    continue
+                found = path.stat()
+                certain = self._flushed.get((found.st_dev, found.st_ino), 0)
+                if certain < found.st_size:
+                    os.truncate(path, dice.randint(certain, found.st_size))
+
+
+class Backup(Struct):
+    """Everything the office held at one moment."""
+
+    database: dict[str, bytes]
+    files: Path
+
+
+class Process:
+    """One life of the office's program."""
+
+    def __init__(self, office: "Office", power: Power) -> None:
+        self._office = office
+        self._world = office.world
+        self.power = power
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._commit_is_due = False
+        self._waiting = 0
+        self.loses_power = False
+        """How it will die, where its power has a fuse."""
+        self.storage = Storage.open(office.database, on_waiting=self._write_waits)
+        self.application = create_app(office.settings, self.storage, self._world.clock, monotonic=self._world.loop.time)
+        self.accounts = Accounts(self.storage, office.settings, self._world.clock, monotonic=self._world.loop.time)
+        self.photo_files = PhotoFiles(office.settings.data)
+        self.desk = Desk(self.storage, self.photo_files, self._world.clock, office.settings.time_zone)
+
+    async def begin(self) -> None:
+        started = asyncio.Event()
+
+        async def live() -> None:
+            async with self.application.lifespan():
+                started.set()
+                await asyncio.Event().wait()
+
+        self.spawn(live())
+        await started.wait()
+
+    def spawn(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    async def outlived(self, work: Coroutine[Any, Any, T]) -> T:
+        """What comes of the work, if the process lives to tell. Raises OfficeGone."""
+        task = self.spawn(work)
+        either: list[asyncio.Future[Any]] = [task, self.gone]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not self.power.is_on or not task.done() or task.cancelled():
+            raise OfficeGone
+        return task.result()
+
+    def _write_waits(self) -> None:
+        self._waiting += 1
+        if not self._commit_is_due:
+            self._commit_is_due = True
+            self._world.loop.call_later(self._office.commit_takes(), self._commit)
+
+    def _commit(self) -> None:
+        self._commit_is_due = False
+        if not self.power.is_on:
+            return
+        if self._waiting > 1:
+            self._world.trace.count("commits of several writes")
+        self._waiting = 0
+        while self.storage.write_waiting():
+            self._world.trace.count("office commits")
+
+    def die(self) -> None:
+        if not self.gone.done():
+            self.gone.set_result(None)
+        for task in tuple(self.tasks):
+            task.cancel()
+
+    async def bury(self) -> None:
+        """Let go of what a dead process's operating system would have taken back."""
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.storage.close()
+        self.accounts.close()
+        self.photo_files.close()
+
+
+class Office:
+    def __init__(self, world: "World", folder: Path, dice: random.Random) -> None:
+        self.world = world
+        self.settings = Settings(data=folder, company="上门家居服务", office_phone="400-820-0000")
+        folder.mkdir()
+        self._dice = dice
+        self.disk = SimulatedDisk(Power())
+        sqlite_vfs.mount(str(folder), self.disk)
+        self.files = Files(folder)
+        self.process: Process | None = None
+        self.is_slow = False
+        self.restores = 0
+        self._is_restoring = False
+        self._backups = 0
+
+    @property
+    def database(self) -> str:
+        return self.settings.database
+
+    def commit_takes(self) -> float:
+        """Seconds until a write that waits is committed, with all that came meanwhile."""
+        return self._dice.uniform(0.3, 6.0) if self.is_slow else self._dice.uniform(0.0005, 0.012)
+
+    # -- lives ---------------------------------------------------------------------------------------------------------
+
+    async def start(self, *, with_power_lost: bool = False) -> None:
+        assert self.process is None
+        power = Power()
+        lost = self.disk.come_back(power, self._dice if with_power_lost else None)
+        self.files.power = power
+        if with_power_lost:
+            self.files.lose_power(self.settings.data, self._dice)
+            self.world.trace.count("office came back with writes lost", int(lost))
+        process = Process(self, power)
+        await process.begin()
+        power.when_gone = lambda: self._power_went(process)
+        self.process = process
+        self.world.trace.note("office", "started")
+        self.world.invariants.office_restarted(process)
+        self.world.office_is_back()
+
+    def _power_went(self, process: Process) -> None:
+        """In the middle of whatever it was doing."""
+        self.world.trace.note("office", "died")
+        self.process = None
+        self.world.loop.call_soon(process.die)
+        if not self._is_restoring:
+            self.world.later(self._dice.uniform(0.1, 20), self._revive(process))
+
+    async def _revive(self, process: Process) -> None:
+        await process.bury()
+        await self.start(with_power_lost=process.loses_power)
+
+    # -- requests ------------------------------------------------------------------------------------------------------
+
+    def serve(self, sent: Sent, parts: Parts, hung_up: asyncio.Event) -> "asyncio.Future[Answer]":
+        """The answer, or OfficeGone. It goes on when the asker has gone."""
+        process = self.process
+
+        async def serving() -> Answer:
+            if process is None:
+                raise OfficeGone
+            answer = await process.outlived(call(process.application, sent, parts, hung_up))
+            self.world.invariants.answered(process, sent, answer)
+            return answer
+
+        served = asyncio.ensure_future(serving())
+        served.add_done_callback(_retrieved)
+        return served
+
+    async def do(self, work: Callable[[Process], Coroutine[Any, Any, T]]) -> T:
+        """Something done at the office's own desk. Raises OfficeGone or StorageUnavailable."""
+        process = self.process
+        if process is None:
+            raise OfficeGone
+        return await process.outlived(work(process))
+
+    def look(self, work: Callable[[Reading], T]) -> T:
+        """What the office holds at this moment; it must be running."""
+        assert self.process is not None
+        return self.process.storage.read_now(work)
+
+    # -- backups -------------------------------------------------------------------------------------------------------
+
+    def back_up(self) -> Backup:
+        self._backups += 1
+        files = self.settings.data.with_name(f"backup-{self._backups}")
+        for name in ("photos", "uploads", "set-aside"):
+            shutil.copytree(self.settings.data / name, files / name)
+        return Backup(self.disk.image(), files)
+
+    async def restore(self, backup: Backup) -> None:
+        """What happened since is gone. Only while the office runs."""
+        assert self.process is not None
+        process = self.process
+        self._is_restoring = True
+        process.power.cut()
+        self._is_restoring = False
+        await asyncio.sleep(self._dice.uniform(0.1, 20))
+        await process.bury()
+        for name in ("photos", "uploads", "set-aside"):
+            shutil.rmtree(self.settings.data / name)
+            shutil.copytree(backup.files / name, self.settings.data / name)
+        for path in self.settings.data.rglob("*"):
+            if path.is_file():
+                self.files.is_certain(path.stat())
+        self.disk.replace(backup.database)
+        self.restores += 1
+        self.world.invariants.office_restored()
+        await self.start()
+
+    async def expire(self) -> None:
+        """What the application does by the hour, at once."""
+        await self.do(lambda process: _expire(process, self))
+
+
+async def _expire(process: Process, office: Office) -> int:
+    from sync_server.accounts import access_ticket
+    from sync_server.services.reference import References
+
+    rounds = Rounds(process.storage, References(office.settings), office.world.clock, access_ticket)
+    return await rounds.expire(office.settings.expiry_days)
+
+
+def _retrieved(served: "asyncio.Future[Answer]") -> None:
+    if not served.cancelled():
+        served.exception()

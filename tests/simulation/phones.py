@@ -1,0 +1,202 @@
+"""A technician's phone: the production store, engine and actions on hardware that fails.
+
+The store's file is on a disk that may lose power between any two writes. Whatever the person was told is saved goes
+into the ledger, and after every restart it is looked whether it is there.
+"""
+
+import asyncio
+import hashlib
+import random
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from field_app.actions import Actions, Saved
+from field_app.device.contract import Persistence, StoreInUse
+from field_app.device.desktop import FilePersistence
+from field_app.store import StorageUnavailable, Store
+from field_app.sync import OfficeOverHttp, SyncEngine
+from shared_schema import wire
+from tests.builders.clocks import StoryClock
+from tests.builders.phones import StoryDevice
+from tests.simulation import sqlite_vfs
+from tests.simulation.disks import Manner, Power, SimulatedDisk
+from tests.simulation.ledger import Promise
+from tests.simulation.network import Line
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+class PhoneClock(StoryClock):
+    """The world's time, as StoryDevice asks for it."""
+
+    def __init__(self, world: "World") -> None:
+        super().__init__()
+        self._world = world
+
+    def now(self) -> datetime:
+        return self._world.clock.now()
+
+    def monotonic(self) -> float:
+        return self._world.loop.time()
+
+
+class App:
+    """One life of the app on a phone."""
+
+    def __init__(self, phone: "Phone", store: Store, persistence: Persistence) -> None:
+        self.store = store
+        self.persistence = persistence
+        self.client = httpx.AsyncClient(base_url=phone.device.office_url, transport=phone.line)
+        self.engine = SyncEngine(store, OfficeOverHttp(self.client, store), phone.device)
+        self.actions = Actions(store, self.engine)
+        self.task = asyncio.get_running_loop().create_task(self.engine.run_forever())
+        self.enrolling: asyncio.Task[Any] | None = None
+
+
+class Phone:
+    def __init__(self, world: "World", name: str, person: str, folder: Path, dice: random.Random) -> None:
+        self.world = world
+        self.name = name
+        self.person = person
+        self._dice = dice
+        self.folder = folder / name
+        self.folder.mkdir()
+        self.disk = SimulatedDisk(Power(), dice.choice([Manner.BROWSER, Manner.BROWSER, Manner.DESKTOP]))
+        sqlite_vfs.mount(str(self.folder), self.disk)
+        self.device = StoryDevice(PhoneClock(world), dice.getrandbits(32))
+        self.line = Line(world, name, random.Random(dice.randbytes(8)))
+        self.app: App | None = None
+        self.is_gone = False
+        """Lost for good."""
+        self.backup: dict[str, bytes] | None = None
+        self.kept_off = 0
+        """How many want it to stay off."""
+        self.was_restored = False
+        """Its store was put back to an old copy, and has not been looked at since."""
+        self.missing: set[str] = set()
+        """What was saved here once and went when the store was put back."""
+        self.power_was_lost = False
+        self.photos_waiting: set[str] = set()
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "store.db"
+
+    # -- lives ---------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """The app is opened. Raises StorageUnavailable where the power goes again meanwhile."""
+        assert self.app is None, self.name
+        assert not self.is_gone, self.name
+        power = Power()
+        lost = self.disk.come_back(power, self._dice if self.power_was_lost else None)
+        if self.power_was_lost:
+            self.world.trace.count("phone came back with writes lost", int(lost))
+        self.power_was_lost = False
+        persistence = FilePersistence(self.path)
+        path = await persistence.open()
+        flush = self.disk.flush if self.disk.manner is Manner.BROWSER else persistence.flush
+        try:
+            store = Store.open(path, flush, now=self.device.now, random_bytes=self.device.random_bytes)
+        except StorageUnavailable:
+            await persistence.close()
+            raise
+        self.app = App(self, store, persistence)
+        power.when_gone = self._power_went
+        self.photos_waiting = {photo.sha256 for photo in store.photos_waiting()}
+        store.on_change(self._looked_at)
+        self.world.trace.note("phone", f"{self.name} opened with {len(store.raw_journal())}")
+        self.world.invariants.phone_opened(self)
+
+    def _power_went(self) -> None:
+        self.world.trace.note("phone", f"{self.name} died")
+        app, self.app = self.app, None
+        if app is not None:
+            self.world.later(0.0, self._bury(app))
+
+    async def _bury(self, app: App) -> None:
+        """What the operating system does; then, after a while, the app is opened again."""
+        app.task.cancel()
+        if app.enrolling is not None:
+            app.enrolling.cancel()
+        await asyncio.gather(app.task, *([app.enrolling] if app.enrolling else []), return_exceptions=True)
+        app.store.close()
+        await app.client.aclose()
+        await app.persistence.close()
+        if not (self.is_gone or self.kept_off):
+            await asyncio.sleep(self._dice.uniform(0.2, 30))
+            await self.opens()
+
+    async def opens(self) -> None:
+        """The app is opened, as often as it takes."""
+        while self.app is None and not (self.is_gone or self.kept_off):
+            try:
+                await self.start()
+            except StorageUnavailable:
+                await asyncio.sleep(1)
+
+    def kill(self, *, power_lost: bool) -> None:
+        """Between two writes, or, by the disk's fuse, in the middle of some."""
+        self.power_was_lost = power_lost
+        self.disk.power.cut()
+
+    def switch_off(self) -> None:
+        """And leave it off until whoever did it switches it on."""
+        self.kept_off += 1
+        self.kill(power_lost=False)
+
+    def switch_on(self) -> None:
+        self.kept_off -= 1
+        self.world.later(0.5, self.opens())
+
+    def _looked_at(self) -> None:
+        """After each commit: what is no longer waiting has been said to be received."""
+        if self.app is None:
+            return
+        waiting = {photo.sha256 for photo in self.app.store.photos_waiting()}
+        for sha256 in sorted(self.photos_waiting - waiting):
+            self.world.invariants.photo_said_received(self, sha256)
+        self.photos_waiting = waiting
+
+    # -- what a person does --------------------------------------------------------------------------------------------
+
+    def saves(self, result: object, photo: bytes | None = None) -> bool:
+        """Whether the person was told that it is saved; then it is in the ledger."""
+        if not isinstance(result, Saved) or self.app is None:
+            return False
+        for operation_id in result.operation_ids:
+            entry = next(entry for entry in self.app.store.journal(limit=5) if entry.id == operation_id)
+            assert entry.envelope is not None
+            operation = wire.encode(entry.envelope.operation)
+            self.world.ledger.saved[entry.id] = Promise(
+                entry.id, self.name, entry.device, entry.sequence, entry.ticket, operation
+            )
+            self.world.trace.count("operations saved on phones")
+            if photo is not None:
+                sha256 = hashlib.sha256(photo).hexdigest()
+                self.world.ledger.photos[sha256] = photo
+                self.world.ledger.photo_of.setdefault(sha256, entry.id)
+                self.world.trace.count("photos saved on phones")
+        return True
+
+    async def second_tab(self) -> None:
+        other = FilePersistence(self.path)
+        try:
+            await other.open()
+        except StoreInUse:
+            return
+        await other.close()
+        self.world.invariants.fails("one app at a time", f"{self.name} was opened twice")
+
+    def has_intact_file(self) -> str:
+        """SQLite's own opinion."""
+        connection = sqlite3.connect(self.path, isolation_level=None)
+        try:
+            return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
+        finally:
+            connection.close()
