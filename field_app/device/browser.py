@@ -9,7 +9,8 @@ Imported only there. What the screens need to know of this place:
 * Font: the family "Noto Sans SC" is part of the published app (no URL, nothing in `page.fonts`); use
   `ft.Theme(font_family="Noto Sans SC")`. Rarer characters, as in names, come from a second file by themselves.
 * Routes: path strategy, so `page.route` is "/tickets/…" under /app/.
-* The page's shell covers the screen until the first view is drawn, and asks the browser to keep the storage.
+* The page's shell covers the screen until the first view is drawn.
+* `share` shows a small dialog of the page's own, because a share sheet and a download need a tap on the page itself.
 
 Hints from the page (visible again, network back) arrive over a BroadcastChannel that tools/publish/page/shell.js feeds:
 a worker does not see visibility by itself.
@@ -26,8 +27,20 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from field_app.device.browser_name import browser_name
-from field_app.device.contract import Persistence, StorageMissing, StoreInUse
+from field_app.device.browser_keys import BrowserKeys
+from field_app.device.browser_name import browser_name, forgets_when_idle
+from field_app.device.browser_page import Page, PageFailed
+from field_app.device.contract import (
+    Persistence,
+    Sealer,
+    Shared,
+    Sharing,
+    SharingFailed,
+    Signer,
+    StorageMissing,
+    StorageState,
+    StoreInUse,
+)
 from field_app.device.enrolment_link import key_in
 
 if TYPE_CHECKING:  # these modules exist in Pyodide alone, and have no type information
@@ -53,9 +66,14 @@ PATIENCE_MS = 3000
 """How long a store held elsewhere may take to be let go of: a reload overlaps with the page's own last life."""
 
 
+IDLE_DAYS = 7
+"""WebKit deletes what scripts have stored after so many days of the browser's use without the app's."""
+
+
 class BrowserPersistence:
     def __init__(self) -> None:
         self._files: Any = None
+        self._room_bytes: int | None = None
 
     async def open(self) -> str:
         if not js.isSecureContext:
@@ -64,14 +82,19 @@ class BrowserPersistence:
         if storage is None or not hasattr(storage, "getDirectory") or not hasattr(js, "FileSystemSyncAccessHandle"):
             raise StorageMissing("unsupported")
         mount = run_js(Path(__file__).with_name("opfs.js").read_text(encoding="utf-8"))
-        names = to_js([FILE, f"{FILE}-journal"])
+        names = to_js([FILE, f"{FILE}-journal", f"{FILE}-copy"])
         try:
             self._files = await mount(pyodide_js.FS, MOUNT_POINT, FOLDER, names, PATIENCE_MS)
         except JsException as fault:
             if getattr(fault, "name", "") == "NoModificationAllowedError":
                 raise StoreInUse from fault
             raise StorageMissing("denied") from fault
+        used, quota = await _estimate()
+        self._room_bytes = None if used is None or quota is None else max(0, quota - used)
         return f"{MOUNT_POINT}/{FILE}"
+
+    def room_bytes(self) -> int | None:
+        return self._room_bytes
 
     def flush(self) -> None:
         try:
@@ -85,9 +108,23 @@ class BrowserPersistence:
             self._files = None
 
 
+async def _estimate() -> tuple[int | None, int | None]:
+    """Bytes used by this app, and bytes it may use, as far as the browser says."""
+    if not hasattr(js.navigator.storage, "estimate"):
+        return None, None
+    try:
+        told = await js.navigator.storage.estimate()
+    except JsException:
+        return None, None
+    used, quota = getattr(told, "usage", None), getattr(told, "quota", None)
+    return None if used is None else int(used), None if quota is None else int(quota)
+
+
 class BrowserDevice:
     def __init__(self) -> None:
         self._persistence = BrowserPersistence()
+        self._keys = BrowserKeys()
+        self._page = Page()
         self._channel: Any = None
 
     @property
@@ -115,6 +152,48 @@ class BrowserDevice:
 
     def http_transport(self) -> httpx.AsyncBaseTransport:
         return FetchTransport()
+
+    @property
+    def signer(self) -> Signer:
+        return self._keys
+
+    @property
+    def sealer(self) -> Sealer:
+        return self._keys
+
+    async def storage(self) -> StorageState:
+        used, quota = await _estimate()
+        persisted = (
+            bool(await js.navigator.storage.persisted()) if hasattr(js.navigator.storage, "persisted") else False
+        )
+        forgets = forgets_when_idle(str(js.navigator.userAgent)) and not await self._stands_on_the_home_screen()
+        return StorageState(
+            used, quota, persisted, may_be_evicted=forgets or not persisted, idle_days=IDLE_DAYS if forgets else None
+        )
+
+    async def _stands_on_the_home_screen(self) -> bool:
+        try:
+            return bool(await self._page.ask("standalone"))
+        except PageFailed:
+            return False
+
+    async def ask_to_persist(self) -> bool:
+        """Only a page may ask, not a worker."""
+        try:
+            return bool(await self._page.ask("persist"))
+        except PageFailed:
+            return False
+
+    async def share(self, name: str, chunks: AsyncIterator[bytes]) -> Shared:
+        pieces = js.Array.new()
+        async for chunk in chunks:
+            # A blob of its own each, which the browser may put on the disk: the whole need not fit into the memory.
+            pieces.push(js.Blob.new(js.Array.of(to_js(chunk))))
+        try:
+            how = str(await self._page.ask("share", name=name, blob=js.Blob.new(pieces)))
+        except PageFailed as fault:
+            raise SharingFailed(str(fault)) from fault
+        return Shared(Sharing(how), name)
 
     def enrolment_key(self) -> str | None:
         fragment = urlsplit(str(flet_js.documentUrl)).fragment

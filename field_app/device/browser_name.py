@@ -1,6 +1,6 @@
 """Which browser it is, in the few words the office reads beside a phone's name.
 
-Nothing is decided by it: what a browser can do is asked of the browser (see browser.py).
+Nothing but a warning is decided by it: what a browser can do is asked of the browser (see browser.py).
 """
 
 import re
@@ -32,3 +32,9 @@ def browser_name(user_agent: str) -> str:
             system = next((f", {system}" for system, sign in _SYSTEMS if re.search(sign, user_agent)), "")
             return f"{name} {found.group(1)}{system}"
     return user_agent[:80]
+
+
+def forgets_when_idle(user_agent: str) -> bool:
+    """Whether it is WebKit, as Safari and every browser on an iPhone or iPad, which says it is a Mac."""
+    is_apple = any(mark in user_agent for mark in ("iPhone", "iPad", "iPod", "Macintosh"))
+    return is_apple and "AppleWebKit" in user_agent and "Chrome/" not in user_agent

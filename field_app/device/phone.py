@@ -6,9 +6,10 @@ enrolment_link) and is kept in a small file beside the store.
 
 import os
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-from field_app.device.contract import StorageMissing
+from field_app.device.contract import Shared, Sharing, SharingFailed, StorageMissing
 from field_app.device.desktop import DesktopDevice
 from field_app.device.enrolment_link import office_in
 
@@ -20,7 +21,8 @@ class PhoneDevice(DesktopDevice):
             raise StorageMissing("denied")
         self._office_file = Path(place) / "office"
         known = self._office_file.read_text(encoding="utf-8").strip() if self._office_file.exists() else ""
-        super().__init__(Path(place) / "doorstep.db", known)
+        self._to_share = Path(place) / "to-share"
+        super().__init__(Path(place) / "doorstep.db", known, downloads=self._to_share)
 
     @property
     def platform(self) -> str:
@@ -36,3 +38,20 @@ class PhoneDevice(DesktopDevice):
         unfinished.replace(self._office_file)
         self._office_url = office
         return True
+
+    async def share(self, name: str, chunks: AsyncIterator[bytes]) -> Shared:
+        """By the system's share sheet, which takes files and not streams: the last one offered stays until the next."""
+        import flet as ft
+
+        if self._to_share.is_dir():
+            for old in self._to_share.iterdir():
+                old.unlink()
+        made = await super().share(name, chunks)
+        try:
+            result = await ft.Share().share_files([ft.ShareFile(path=made.place, name=name)])
+        except TimeoutError:  # the sheet has been open for longer than Flet waits
+            return Shared(Sharing.CANCELLED, name)
+        except RuntimeError as fault:
+            raise SharingFailed(str(fault)) from fault
+        done = result.status is ft.ShareResultStatus.SUCCESS
+        return Shared(Sharing.SHARED if done else Sharing.CANCELLED, name)

@@ -47,7 +47,8 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def modules_of_the_phone() -> list[str]:
-    """Every module of the phone's app that can be imported here: field_app.device.browser wants the page's own modules
-    (js, pyodide), and __main__ is started, not imported."""
+    """Every module of the phone's app that can be imported here: some want the page's own modules (js, pyodide), and
+    __main__ is started, not imported."""
+    of_the_page = {f"field_app.device.{name}" for name in ("browser", "browser_keys", "browser_page")}
     names = [module_name(path) for path in python_files("shared_schema", "field_app")]
-    return [name for name in names if name not in {"field_app.device.browser", "field_app.__main__"}]
+    return [name for name in names if name not in of_the_page | {"field_app.__main__"}]

@@ -119,7 +119,7 @@ def _repair_client(target: Path) -> None:
 
 
 def _start_python_early(target: Path) -> None:
-    """Start Pyodide beside Flutter instead of after it, and tell the shell when the app has answered."""
+    """Start Pyodide beside Flutter instead of after it, with a way to ask the shell, and tell that when it answers."""
     page = target / "python.js"
     _replace_once(
         page,
@@ -127,7 +127,7 @@ def _start_python_early(target: Path) -> None:
         """let _apps = {};
 const _workerUrl = PYTHON_WORKER;
 let _preWorker = new Worker(_workerUrl, { type: "module" });
-_preWorker.postMessage({ preload: flet.pyodideUrl });""",
+_preWorker.postMessage({ preload: flet.pyodideUrl, page: shell.portForPython }, [shell.portForPython]);""",
     )
     _replace_once(
         page,
@@ -165,6 +165,7 @@ self.initPyodide = async function () {""",
         worker,
         "    // run only once\n",
         """    if (event.data && event.data.preload) {
+        self.pagePort = event.data.page;
         self.preloaded = import(event.data.preload).then((module) => self.startPyodide(module.loadPyodide));
         self.preloaded.catch(() => {});
         return;

@@ -26,7 +26,9 @@ var flet = {
 };
 flet.flutterAppLoaded = new Promise((resolve) => { flet.flutterAppResolve = resolve; });
 
+const channelToPython = new MessageChannel();
 const shell = {
+  portForPython: channelToPython.port2,  // python.js gives it to the worker that Python runs in
   say(key) {
     const element = document.getElementById('shell');
     document.documentElement.lang = WORDS.zh_CN === words ? 'zh-CN' : 'en';
@@ -72,7 +74,6 @@ async function keepForOffline() {
   await navigator.serviceWorker.register(`service_worker.js?canvaskit=${chromium ? 'chromium' : 'full'}`, {
     updateViaCache: 'none',
   });
-  if (navigator.storage.persist && !await navigator.storage.persisted()) await navigator.storage.persist();
 }
 
 function tellPython() {
@@ -90,6 +91,55 @@ function tellPython() {
   document.addEventListener('visibilitychange', tell);
   window.addEventListener('pageshow', tell);
   window.addEventListener('online', tell);
+}
+
+// What a worker cannot do: field_app/device/browser_page.py asks, one answer each.
+const services = {
+  persist: async () => Boolean(navigator.storage.persist && await navigator.storage.persist()),
+  standalone: async () => navigator.standalone === true || matchMedia('(display-mode: standalone)').matches,
+  share: ({ name, blob }) => handOn(name, blob),
+};
+channelToPython.port1.onmessage = async ({ data }) => {
+  try {
+    channelToPython.port1.postMessage({ number: data.number, answer: await services[data.what](data) });
+  } catch (fault) {
+    channelToPython.port1.postMessage({ number: data.number, fault: String(fault) });
+  }
+};
+
+// Sharing and downloading both need a tap on the page: the one on Flutter's button is too long ago by now.
+function handOn(name, blob) {
+  // Chromium shares only files whose names end in one of a few known ways; what is in them it does not mind.
+  const file = [[name, 'application/octet-stream'], [`${name}.txt`, 'text/plain']]
+    .map(([as, type]) => new File([blob], as, { type }))
+    .find((candidate) => navigator.canShare && navigator.canShare({ files: [candidate] }));
+  const dialog = document.createElement('dialog');
+  dialog.id = 'hand-on';
+  const heading = document.createElement('h1');
+  heading.textContent = words['shell.hand-on.title'];
+  const text = document.createElement('p');
+  text.textContent = words['shell.hand-on.body'];
+  const control = (kind, key) => Object.assign(document.createElement(kind), { id: key, textContent: words[`shell.${key}`] });
+  const address = URL.createObjectURL(blob);
+  const share = control('button', 'hand-on-share');
+  const save = Object.assign(control('a', 'hand-on-save'), { href: address, download: name });
+  const cancel = control('button', 'hand-on-cancel');
+  dialog.append(heading, text, ...(file ? [share] : []), save, cancel);
+  document.body.append(dialog);
+  return new Promise((resolve) => {
+    const end = (how) => {
+      dialog.remove();
+      setTimeout(() => URL.revokeObjectURL(address), 60000);  // the download may still be reading it
+      resolve(how);
+    };
+    share.onclick = () => navigator.share({ files: [file], title: name }).then(() => end('shared'), (fault) => {
+      if (fault.name !== 'AbortError') share.remove();  // not here, then: saving is left
+    });
+    save.onclick = () => setTimeout(() => end('saved'));
+    cancel.onclick = () => end('cancelled');
+    dialog.oncancel = () => end('cancelled');
+    dialog.showModal();
+  });
 }
 
 document.addEventListener('DOMContentLoaded', async () => {
