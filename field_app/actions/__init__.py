@@ -5,5 +5,18 @@ which state is shared_schema's to say; a refusal comes back as a value and nothi
 """
 
 from field_app.actions.actions import Actions, NotAPicture, Saved, TooLarge, next_action
+from field_app.actions.refusals import Correction, FormInUse, NotPossibleNow, Refusal, Way, form_key
 
-__all__ = ["Actions", "NotAPicture", "Saved", "TooLarge", "next_action"]
+__all__ = [
+    "Actions",
+    "Correction",
+    "FormInUse",
+    "NotAPicture",
+    "NotPossibleNow",
+    "Refusal",
+    "Saved",
+    "TooLarge",
+    "Way",
+    "form_key",
+    "next_action",
+]

@@ -6,11 +6,23 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from field_app.store import PhotoBytes, Store
+from field_app.actions.refusals import (
+    Correction,
+    FormInUse,
+    NotPossibleNow,
+    Refusal,
+    Way,
+    form_key,
+    form_of,
+    notes_of,
+    route_of,
+    typed_in,
+)
+from field_app.store import Answering, EntryState, JournalEntry, PhotoBytes, Recorded, Store
 from shared_schema import operations as op
 from shared_schema.evidence import PHOTO_BYTES, PhotoSlot, Signature, Statement, digest
 from shared_schema.lifecycle import Status
-from shared_schema.operations import Operation
+from shared_schema.operations import Operation, RefusalAnswer
 from shared_schema.rejections import Rejection
 from shared_schema.ticket import Ticket
 
@@ -110,6 +122,74 @@ class Actions:
         operation = op.RaiseObjection(statement, digest(statement), _clean(words), tuple(photos))
         return self._record(ticket, operation, clear_drafts=clear_drafts)
 
+    # -- what the office refused --------------------------------------------------------------------------------------
+
+    def refusals(self, limit: int = 200) -> list[Refusal]:
+        """Refused and not yet dealt with, newest first. Read ones stay in the list until something was made of them."""
+        return [self._refusal(entry) for entry in self._store.refusals(limit)]
+
+    def turn_into_note(self, operation_id: str, text: str | None = None) -> Saved | Rejection | NotPossibleNow:
+        """Keep its words, or `text`, as a note (as several, where it is too much for one); the refusal is answered."""
+        entry = self._to_answer(operation_id)
+        if entry is None or entry.envelope is None:
+            return NotPossibleNow()
+        words = _clean(typed_in(entry.envelope.operation) if text is None else text)
+        notes = [(entry.ticket, note) for note in notes_of(words)]
+        return self._saved(self._store.record(notes, answering=Answering(operation_id, RefusalAnswer.NOTED)))
+
+    def begin_correction(self, operation_id: str) -> Correction | FormInUse | NotPossibleNow:
+        """Put what was typed into its form's draft. Recording that form's operation then answers the refusal, in the
+        same transaction; until then the refusal stays, and beginning again changes nothing."""
+        entry = self._to_answer(operation_id)
+        if entry is None or entry.envelope is None or Way.CORRECT not in self._ways(entry):
+            return NotPossibleNow()
+        form = form_of(entry.envelope.operation)
+        assert form is not None, entry.kind
+        name, values = form
+        place = (entry.ticket, name, route_of(name, entry.ticket))
+        begun = self._store.correct(operation_id, form_key(name, entry.ticket), values)
+        return Correction(*place) if begun else FormInUse(*place)
+
+    def record_again(self, operation_id: str) -> Saved | Rejection | NotPossibleNow:
+        """Once more as it was, for what has no form: a step, a photo. The refusal is answered."""
+        entry = self._to_answer(operation_id)
+        if entry is None or entry.envelope is None or Way.AGAIN not in self._ways(entry):
+            return NotPossibleNow()
+        again = [(entry.ticket, entry.envelope.operation)]
+        return self._saved(self._store.record(again, answering=Answering(operation_id, RefusalAnswer.CORRECTED)))
+
+    def withdraw(self, operation_id: str) -> Saved | Rejection | NotPossibleNow:
+        """Nothing takes its place; it stays readable in the journal."""
+        if self._to_answer(operation_id) is None:
+            return NotPossibleNow()
+        return self._saved(self._store.record([], answering=Answering(operation_id, RefusalAnswer.WITHDRAWN)))
+
+    def _to_answer(self, operation_id: str) -> JournalEntry | None:
+        entry = self._store.entry(operation_id)
+        if entry is None or entry.state is not EntryState.REFUSED or entry.answer is not None:
+            return None
+        return entry
+
+    def _refusal(self, entry: JournalEntry) -> Refusal:
+        operation = entry.envelope.operation if entry.envelope is not None else None
+        return Refusal(
+            entry=entry,
+            typed="" if operation is None else typed_in(operation),
+            photo=operation.sha256 if isinstance(operation, op.AddPhoto) else None,
+            ways=self._ways(entry),
+        )
+
+    def _ways(self, entry: JournalEntry) -> tuple[Way, ...]:
+        operation = entry.envelope.operation if entry.envelope is not None else None
+        if operation is None or not self._store.would_take(entry.ticket, op.AddNote("?")):
+            return (Way.WITHDRAW,)
+        once_more: tuple[Way, ...] = ()
+        if self._store.would_take(entry.ticket, operation):
+            once_more = (Way.AGAIN if form_of(operation) is None else Way.CORRECT,)
+        return (*once_more, Way.NOTE, Way.WITHDRAW)
+
+    # -- recording ----------------------------------------------------------------------------------------------------
+
     def _record(
         self,
         ticket: str,
@@ -118,7 +198,9 @@ class Actions:
         photos: Sequence[PhotoBytes] = (),
         clear_drafts: Sequence[str] = (),
     ) -> Saved | Rejection:
-        recorded = self._store.record([(ticket, operation)], photos=photos, clear_drafts=clear_drafts)
+        return self._saved(self._store.record([(ticket, operation)], photos=photos, clear_drafts=clear_drafts))
+
+    def _saved(self, recorded: list[Recorded] | Rejection) -> Saved | Rejection:
         if not isinstance(recorded, list):
             return recorded
         self._engine.wake()

@@ -5,7 +5,10 @@ A draft is cleared in the transaction that records what it became (see actions),
 
 import flet as ft
 
+from field_app.actions import form_key
 from field_app.state.app import AppState
+
+__all__ = ["Draft", "form_key", "use_draft"]
 
 
 class Draft:
@@ -34,7 +37,3 @@ def use_draft(app: AppState, key: str) -> Draft:
     held: ft.MutableRef[Draft] = ft.use_ref(lambda: Draft(app, key))
     draft: Draft = held.current
     return draft
-
-
-def form_key(form: str, ticket_id: str) -> str:
-    return f"{form}:{ticket_id}"

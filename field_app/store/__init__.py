@@ -5,33 +5,43 @@
 
 from field_app.store.store import BYTES_PER_ROUND, Store
 from field_app.store.values import (
+    Answering,
     Counts,
     EntryState,
     Exchange,
+    Held,
     Identity,
     Incident,
     JournalEntry,
+    NoRoomToUpdate,
     PhotoBytes,
     PhotoState,
     Recorded,
+    Rescued,
     StorageUnavailable,
     StoreTooNew,
     Taken,
+    UpdateFailed,
 )
 
 __all__ = [
     "BYTES_PER_ROUND",
+    "Answering",
     "Counts",
     "EntryState",
     "Exchange",
+    "Held",
     "Identity",
     "Incident",
     "JournalEntry",
+    "NoRoomToUpdate",
     "PhotoBytes",
     "PhotoState",
     "Recorded",
+    "Rescued",
     "StorageUnavailable",
     "Store",
     "StoreTooNew",
     "Taken",
+    "UpdateFailed",
 ]

@@ -4,62 +4,147 @@ Only this module and `migrations` import sqlite_utils. That takes a second in a 
 opened and not when the app is imported; a snapshot of the interpreter imports `field_app.store.migrations` beforehand.
 """
 
+import errno
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from field_app.store.values import StorageUnavailable, StoreTooNew
+from field_app.store.kept_copy import CopyDamaged, KeptCopy
+from field_app.store.values import NoRoomToUpdate, StorageUnavailable, StoreTooNew, UpdateFailed
 
 
 class StoreFile:
     """One connection for reading and writing, on one thread."""
 
-    def __init__(self, path: str, flush: Callable[[], None]) -> None:
+    def __init__(self, path: str, flush: Callable[[], None], room_bytes: Callable[[], int | None]) -> None:
+        """A newer app changes what is in the file by steps (migrations), and keeps a copy of it meanwhile (kept_copy).
+
+        The copy is put back where a step failed or has damaged the file, and dropped by `drop_copy`.
+        """
+        self._path = path
         self._flush = flush
         self._depth = 0
         try:
-            # isolation_level None: transactions begin where we say, never by themselves.
-            connection = sqlite3.connect(path, isolation_level=None)
-        except sqlite3.Error as fault:
-            raise StorageUnavailable(str(fault)) from fault
-        from sqlite_utils import Database
-
-        try:
-            self._prepare(connection)
-            self._database = Database(connection, recursive_triggers=False, execute_plugins=False)
-            self._migrate()
-        except sqlite3.Error as fault:
-            connection.close()
+            self._copy = KeptCopy(path, flush)
+            if self._copy.is_restoring:
+                self._put_back("a start was lost while the copy was put back")
+            self._bring_up_to_date(room_bytes)
+        except (sqlite3.Error, OSError) as fault:
+            self._close()
             raise StorageUnavailable(str(fault)) from fault
         except StorageUnavailable:
-            connection.close()
+            self._close()
             raise
-        self._connection = connection
 
-    @staticmethod
-    def _prepare(connection: sqlite3.Connection) -> None:
+    _connection: sqlite3.Connection | None = None
+
+    def _open(self) -> None:
+        from sqlite_utils import Database
+
+        # isolation_level None: transactions begin where we say, never by themselves.
+        self._connection = sqlite3.connect(self._path, isolation_level=None)
         # Only `path` and `path-journal` may ever exist: in a browser the handles of exactly these are open beforehand.
         # TRUNCATE keeps the journal file, FULL orders its writes, MEMORY keeps temporary tables out of the way.
-        connection.execute("PRAGMA temp_store = MEMORY")
-        connection.execute("PRAGMA journal_mode = TRUNCATE")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
+        self._connection.execute("PRAGMA temp_store = MEMORY")
+        self._connection.execute("PRAGMA journal_mode = TRUNCATE")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        self._database = Database(self._connection, recursive_triggers=False, execute_plugins=False)
 
-    def _migrate(self) -> None:
-        from field_app.store.migrations import NAMES, migrations
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
+    # -- a newer version of the app -----------------------------------------------------------------------------------
+
+    def _bring_up_to_date(self, room_bytes: Callable[[], int | None]) -> None:
+        from field_app.store.migrations import NAMES
+
+        try:
+            self._open()
+            applied = self._applied()
+            if self._copy.may_be_put_back:
+                self._check()
+        except sqlite3.DatabaseError as fault:
+            # An OperationalError is the disk's, or somebody else's lock: no sign of damage.
+            if isinstance(fault, sqlite3.OperationalError) or not self._copy.may_be_put_back:
+                raise
+            self._put_back(str(fault))
+            raise UpdateFailed(str(fault)) from fault
         # A store of a newer app is told by the steps it has taken and this app has never heard of.
-        applied = {migration.name for migration in migrations.applied(self._database)}
         if unknown := applied - NAMES:
             raise StoreTooNew(", ".join(sorted(unknown)))
-        if NAMES - applied:
-            migrations.apply(self._database)
-            self._flush()
+        if not NAMES - applied:
+            if not self._copy.is_kept:
+                self._copy.drop()  # the rest of one that was never whole
+        elif applied:
+            self._keep_copy(room_bytes())
+            self._change_with_copy()
+        else:
+            self._migrate()
+
+    def _applied(self) -> set[str]:
+        from field_app.store.migrations import migrations
+
+        return {migration.name for migration in migrations.applied(self._database)}
+
+    def _migrate(self) -> None:
+        from field_app.store.migrations import migrations
+
+        migrations.apply(self._database)
+        self._flush()
+
+    def _keep_copy(self, room_bytes: int | None) -> None:
+        self._close()
+        needed_bytes = self._copy.needed_bytes()
+        if room_bytes is not None and room_bytes < needed_bytes:
+            raise NoRoomToUpdate(needed_bytes, room_bytes)
+        try:
+            self._copy.make()
+        except OSError as fault:
+            if fault.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise NoRoomToUpdate(needed_bytes, 0) from fault
+            raise
+        self._open()
+
+    def _change_with_copy(self) -> None:
+        try:
+            self._migrate()
+            self._check()
+        except Exception as fault:  # a step is our code, and may be wrong in any way
+            self._put_back(str(fault))
+            raise UpdateFailed(str(fault)) from fault
+
+    def _check(self) -> None:
+        """Raises sqlite3.DatabaseError where anything in the file contradicts itself."""
+        assert self._connection is not None, "closed"
+        found = self._connection.execute("PRAGMA integrity_check(1)").fetchall()
+        if found != [("ok",)]:
+            raise sqlite3.DatabaseError(str(found))
+        if lost := self._connection.execute("PRAGMA foreign_key_check").fetchall():
+            raise sqlite3.DatabaseError(f"{len(lost)} rows refer to nothing")
+
+    def _put_back(self, reason: str) -> None:
+        self._close()
+        try:
+            self._copy.put_back()
+        except CopyDamaged as fault:
+            raise StorageUnavailable(f"{reason}; and the copy is damaged too") from fault
+
+    def drop_copy(self) -> None:
+        self._copy.drop()
+
+    # -- reading and writing ------------------------------------------------------------------------------------------
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All of it or nothing; past the end of the outermost one it survives the loss of power."""
+        try:
+            self._copy.use()
+        except OSError as fault:
+            raise StorageUnavailable(str(fault)) from fault
         self._depth += 1
         try:
             with self._database.atomic():
@@ -75,6 +160,7 @@ class StoreFile:
                 raise StorageUnavailable(str(fault)) from fault
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        assert self._connection is not None, "closed"
         try:
             return self._connection.execute(sql, parameters).fetchall()
         except sqlite3.Error as fault:
@@ -87,6 +173,7 @@ class StoreFile:
     def write(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """How many rows changed. Only inside `transaction`."""
         assert self._depth > 0, sql
+        assert self._connection is not None, "closed"
         return self._connection.execute(sql, parameters).rowcount
 
     def upsert(self, table: str, row: dict[str, Any], key: str) -> None:
@@ -101,6 +188,7 @@ class StoreFile:
 
     def part_of_blob(self, table: str, column: str, row: int, offset: int, length: int) -> bytes:
         """A slice of a large value without reading the whole of it."""
+        assert self._connection is not None, "closed"
         try:
             with self._connection.blobopen(table, column, row, readonly=True) as blob:
                 blob.seek(offset)
@@ -109,4 +197,4 @@ class StoreFile:
             raise StorageUnavailable(str(fault)) from fault
 
     def close(self) -> None:
-        self._connection.close()
+        self._close()

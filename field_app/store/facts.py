@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from field_app.store.database import StoreFile
-from field_app.store.values import Identity
+from field_app.store.values import Identity, Rescued
 from shared_schema.operations import Clock
 
 T = TypeVar("T")
@@ -17,8 +17,12 @@ CURSOR = "cursor"
 GENERATION = "generation"
 PULLING_AGAIN = "pulling_again"
 RECEIVED_THROUGH = "received_through"
+SIGNED_THROUGH = "signed_through"
 CLOCK = "clock"
 LAST_ROUND_AT = "last_round_at"
+RESCUED = "rescued"
+LEFT_DEVICE = "left_device"
+LEFT_PERSON = "left_person"
 
 
 class Facts:
@@ -70,6 +74,14 @@ class Facts:
     @property
     def received_through(self) -> int:
         return self.get(RECEIVED_THROUGH, int) or 0
+
+    @property
+    def signed_through(self) -> int:
+        return self.get(SIGNED_THROUGH, int) or 0
+
+    @property
+    def rescued(self) -> Rescued | None:
+        return self.get(RESCUED, Rescued)
 
     @property
     def clock(self) -> Clock:

@@ -11,13 +11,18 @@ from typing import Any
 from field_app.store.database import StoreFile
 from field_app.store.values import EntryState, JournalEntry
 from shared_schema.apply import Filing
-from shared_schema.operations import FIRST_HASH, Envelope, kind_of
+from shared_schema.operations import FIRST_HASH, AnswerRefusal, Envelope, RefusalAnswer, kind_of
 from shared_schema.sync_protocol import Verdict
 from shared_schema.wire import UnreadableOperation, decode_envelope, decode_verdict, hash_of
 
 _COLUMNS = (
-    "id, device, sequence, ticket, ticket_number, kind, state, verdict, recorded_at, answered_at, read_at, raw, hash"
+    "id, device, sequence, ticket, ticket_number, kind, state, verdict, recorded_at, answered_at, read_at, raw,"
+    " dealt_as"
 )
+
+_ANSWER_REFUSAL = str(AnswerRefusal.__struct_config__.tag)
+_UNDEALT = f"state = 'refused' AND dealt_as IS NULL AND kind <> '{_ANSWER_REFUSAL}'"
+"""A technician's answer to a refusal is not itself to be answered."""
 
 _STATES = {
     Filing.APPLIED: EntryState.ACCEPTED,
@@ -84,20 +89,16 @@ class Journal:
 
     def answer(self, verdict: Verdict, raw: bytes, at: datetime) -> str | None:
         """File the office's verdict; the ticket it concerns, or None where this phone has no such entry."""
-        row = self._file.row("SELECT ticket FROM journal WHERE id = ?", (verdict.id,))
+        row = self._file.row("SELECT ticket, kind FROM journal WHERE id = ?", (verdict.id,))
         if row is None:
             return None
+        is_refused = verdict.filing is Filing.REFUSED
         self._file.write(
             "UPDATE journal SET state = ?, version = ?, verdict = ?, answered_at = ?, settled = ? WHERE id = ?",
-            (
-                _STATES[verdict.filing].value,
-                verdict.version,
-                raw,
-                milliseconds(at),
-                int(verdict.filing is Filing.REFUSED),
-                verdict.id,
-            ),
+            (_STATES[verdict.filing].value, verdict.version, raw, milliseconds(at), int(is_refused), verdict.id),
         )
+        if is_refused and row[1] == _ANSWER_REFUSAL:  # or one refusal would ask for another answer, for ever
+            self.mark_read(verdict.id, at)
         return str(row[0])
 
     def received_without_words(self, device: str, sequences: Iterable[int], through: int, at: datetime) -> int:
@@ -128,6 +129,33 @@ class Journal:
             " AND tickets.version < journal.version)"
         )
 
+    # -- refusals -----------------------------------------------------------------------------------------------------
+
+    def refused(self, limit: int) -> list[JournalEntry]:
+        """Those nothing has been made of yet, newest first."""
+        return self.entries(_UNDEALT, (limit,), "row DESC LIMIT ?")
+
+    def entry(self, operation_id: str) -> JournalEntry | None:
+        found = self.entries("id = ?", (operation_id,))
+        return found[0] if found else None
+
+    def deal_with(self, operation_id: str, answer: RefusalAnswer, by: str, at: datetime) -> None:
+        self._file.write(
+            "UPDATE journal SET dealt_as = ?, dealt_by = ?, read_at = coalesce(read_at, ?) WHERE id = ?",
+            (answer.value, by, milliseconds(at), operation_id),
+        )
+
+    def correct_by(self, draft: str, operation_id: str) -> None:
+        """From now on what is recorded out of this draft takes the refused entry's place."""
+        self._file.upsert("corrections", {"draft": draft, "refused": operation_id}, "draft")
+
+    def corrected_by(self, draft: str) -> JournalEntry | None:
+        row = self._file.row("SELECT refused FROM corrections WHERE draft = ?", (draft,))
+        return None if row is None else self.entry(row[0])
+
+    def forget_correction(self, draft: str) -> None:
+        self._file.write("DELETE FROM corrections WHERE draft = ?", (draft,))
+
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def unsettled(self) -> list[Envelope]:
@@ -146,6 +174,21 @@ class Journal:
         )
         return [_entry(row) for row in rows]
 
+    def hash_at(self, device: str, sequence: int) -> str | None:
+        row = self._file.row("SELECT hash FROM journal WHERE device = ? AND sequence = ?", (device, sequence))
+        return None if row is None else str(row[0])
+
+    def last_row(self) -> int:
+        row = self._file.row("SELECT max(row) FROM journal")
+        return 0 if row is None or row[0] is None else int(row[0])
+
+    def raw_between(self, after: int, through: int, limit: int) -> list[tuple[int, bytes]]:
+        """(row, envelope) of at most `limit` entries in the order in which they were recorded."""
+        rows = self._file.rows(
+            "SELECT row, raw FROM journal WHERE row > ? AND row <= ? ORDER BY row LIMIT ?", (after, through, limit)
+        )
+        return [(row, bytes(raw)) for row, raw in rows]
+
     def raw(self) -> list[bytes]:
         """Every envelope ever recorded, byte for byte, in order."""
         return [bytes(raw) for (raw,) in self._file.rows("SELECT raw FROM journal ORDER BY row")]
@@ -155,12 +198,20 @@ class Journal:
             "UPDATE journal SET read_at = ? WHERE id = ? AND read_at IS NULL", (milliseconds(at), operation_id)
         )
 
-    def count_waiting(self) -> int:
-        row = self._file.row("SELECT count(*) FROM journal WHERE state = 'waiting'")
+    def count_waiting(self, device: str, rescued_through: int) -> int:
+        """Without what an earlier device of this phone has left in a rescue file: only the office can take that in."""
+        row = self._file.row(
+            "SELECT count(*) FROM journal WHERE state = 'waiting' AND NOT (device <> ? AND row <= ?)",
+            (device, rescued_through),
+        )
         return int(row[0]) if row else 0
 
     def count_refused_unread(self) -> int:
         row = self._file.row("SELECT count(*) FROM journal WHERE state = 'refused' AND read_at IS NULL")
+        return int(row[0]) if row else 0
+
+    def count_refused(self) -> int:
+        row = self._file.row(f"SELECT count(*) FROM journal WHERE {_UNDEALT}")  # noqa: S608
         return int(row[0]) if row else 0
 
 
@@ -180,6 +231,7 @@ def _entry(row: tuple[Any, ...]) -> JournalEntry:
         answered_at=None if row[9] is None else moment(row[9]),
         read_at=None if row[10] is None else moment(row[10]),
         envelope=None if isinstance(envelope, UnreadableOperation) else envelope,
+        answer=None if row[12] is None else RefusalAnswer(row[12]),
     )
 
 

@@ -118,5 +118,22 @@ def first_tables(database: Database) -> None:
         database.execute(statement)
 
 
-NAMES = frozenset({first_tables.__name__})
+_DEALT_WITH = (
+    # What the technician made of a refused entry: "noted", "corrected" or "withdrawn", and by which entry that was
+    # recorded. `read_at` says only that somebody has seen it.
+    "ALTER TABLE journal ADD COLUMN dealt_as TEXT",
+    "ALTER TABLE journal ADD COLUMN dealt_by TEXT",
+    "CREATE INDEX journal_undealt ON journal (row) WHERE state = 'refused' AND dealt_as IS NULL",
+    # A draft that began as what was typed into a refused entry: when it is recorded, that entry is dealt with.
+    "CREATE TABLE corrections (draft TEXT PRIMARY KEY, refused TEXT NOT NULL REFERENCES journal (id)) STRICT",
+)
+
+
+@migrations()
+def refusals_dealt_with(database: Database) -> None:
+    for statement in _DEALT_WITH:
+        database.execute(statement)
+
+
+NAMES = frozenset({first_tables.__name__, refusals_dealt_with.__name__})
 """Every step above."""

@@ -63,6 +63,15 @@ class Photos:
         row = self._file.row("SELECT count(*) FROM photos WHERE received_at IS NULL")
         return int(row[0]) if row else 0
 
+    def bytes_waiting(self) -> int:
+        """What the office does not hold of them yet."""
+        row = self._file.row("SELECT coalesce(sum(size_bytes - offset), 0) FROM photos WHERE received_at IS NULL")
+        return int(row[0]) if row else 0
+
+    def count(self) -> int:
+        row = self._file.row("SELECT count(*) FROM photos")
+        return int(row[0]) if row else 0
+
     def progress(self, sha256: str, location: str | None, offset: int, restarts: int) -> None:
         self._file.write(
             "UPDATE photos SET location = ?, offset = ?, restarts = ? WHERE sha256 = ?",

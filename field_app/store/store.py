@@ -7,14 +7,16 @@ of a ticket is shared_schema's.
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
 from field_app.store import facts
+from field_app.store.clock import DeviceClock
 from field_app.store.database import StoreFile
 from field_app.store.facts import Facts
 from field_app.store.journal import Journal, milliseconds, moment
@@ -22,21 +24,34 @@ from field_app.store.kept_aside import KeptAside
 from field_app.store.photos import Photos
 from field_app.store.tickets import Tickets
 from field_app.store.values import (
+    Answering,
     Counts,
     Exchange,
+    Held,
     Identity,
     Incident,
     JournalEntry,
     PhotoBytes,
     PhotoState,
     Recorded,
+    Rescued,
     Taken,
 )
 from shared_schema.apply import Filing, apply, filing
 from shared_schema.credentials import Reference
 from shared_schema.identifiers import uuid7
 from shared_schema.lifecycle import ON_VISIT, Role, Status
-from shared_schema.operations import Actor, AddNote, AddPhoto, Clock, Envelope, Operation, kind_of
+from shared_schema.operations import (
+    Actor,
+    AddNote,
+    AddPhoto,
+    AnswerRefusal,
+    Clock,
+    Envelope,
+    Operation,
+    RefusalAnswer,
+    kind_of,
+)
 from shared_schema.rejections import MalformedOperation, MoveNotAllowed, Rejection, UnknownTicket
 from shared_schema.sync_protocol import (
     OPERATIONS_PER_ROUND,
@@ -74,11 +89,19 @@ def _now() -> datetime:
 
 
 class Store:
-    def __init__(self, file: StoreFile, now: Callable[[], datetime], random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        file: StoreFile,
+        now: Callable[[], datetime],
+        random_bytes: Callable[[int], bytes],
+        monotonic: Callable[[], float],
+    ) -> None:
         self._file = file
         self._now = now
         self._random_bytes = random_bytes
+        self._monotonic = monotonic
         self._facts = Facts(file)
+        self._clock = DeviceClock(self._facts.clock)
         self._journal = Journal(file)
         self._aside = KeptAside(file)
         self._tickets = Tickets(file, self._journal, self._aside)
@@ -95,15 +118,24 @@ class Store:
         *,
         now: Callable[[], datetime] = _now,
         random_bytes: Callable[[int], bytes] = os.urandom,
+        monotonic: Callable[[], float] = time.monotonic,
+        room_bytes: Callable[[], int | None] = lambda: None,
     ) -> "Store":
-        """`flush` returns when everything committed survives the loss of power; give the device's `now` and
-        `random_bytes`. Raises StorageUnavailable (StoreTooNew) and then has touched nothing."""
-        store = cls(StoreFile(path, flush), now, random_bytes)
+        """`flush` returns when everything committed survives the loss of power; give the device's `now`,
+        `random_bytes` and `monotonic`, and its persistence's `room_bytes`.
+
+        Raises StorageUnavailable (StoreTooNew, NoRoomToUpdate, UpdateFailed); everything recorded is then as it was.
+        """
+        store = cls(StoreFile(path, flush, room_bytes), now, random_bytes, monotonic)
         store._begin()
         return store
 
     def close(self) -> None:
         self._file.close()
+
+    def proven(self) -> None:
+        """One whole exchange with the office has been done: the copy kept during an update is not needed any more."""
+        self._file.drop_copy()
 
     def _begin(self) -> None:
         """What a newer version of the app, or a new day, makes possible."""
@@ -179,56 +211,72 @@ class Store:
         *,
         photos: Sequence[PhotoBytes] = (),
         clear_drafts: Sequence[str] = (),
+        answering: Answering | None = None,
     ) -> list[Recorded] | Rejection:
         """Keep the operations, each given with its ticket's id, all of them or none.
 
-        A rejection is returned before anything is written. Raises StorageUnavailable when it is not certain that they
-        are kept.
+        The refused entry that `answering` names, and any that one of the drafts corrects (see `correct`), is answered
+        by the first of them in the same transaction. A rejection is returned before anything is written. Raises
+        StorageUnavailable when it is not certain that they are kept.
         """
         identity = self._facts.identity
         if identity is None:
             return UnknownTicket()
         at = self._now()
-        sequence, previous_hash = self._journal.end(identity.device)
-        made: list[tuple[Envelope, bytes, Ticket]] = []
+        making = self._making(identity, at)
         for ticket_id, operation in operations:
-            before = next(
-                (after for envelope, _, after in reversed(made) if envelope.ticket == ticket_id),
-                self._tickets.shown(ticket_id) or self._tickets.withdrawn(ticket_id),
-            )
-            sequence += 1
-            envelope = Envelope(
-                id=self._new_id(at),
-                device=identity.device,
-                sequence=sequence,
-                ticket=ticket_id,
-                actor=Actor(identity.person, Role.TECHNICIAN),
-                base_version=self._tickets.base_version(ticket_id),
-                occurred_at=at,
-                clock=self._facts.clock,
-                previous_hash=previous_hash,
-                operation=operation,
-            )
-            after = _judged(envelope, before)
-            if not isinstance(after, Ticket):
-                return after
-            raw = _written(envelope)
-            if not isinstance(raw, bytes):
-                return raw
-            previous_hash = hash_of(raw)
-            made.append((envelope, raw, after))
+            refusal = making.add(ticket_id, operation)
+            if refusal is not None:
+                return refusal
+        answered = self._answered(operations, making.made, clear_drafts, answering)
+        for refused, answer, by in answered:
+            refusal = making.answer(refused, answer, by)
+            if refusal is not None:
+                return refusal
+        numbers = {refused.ticket: refused.ticket_number for refused, _, _ in answered}
         with self._transaction():
-            for envelope, raw, after in made:
-                self._journal.append(envelope, raw, after.number)
+            self._look_at_clocks(at)
+            for envelope, raw, after in making.made:
+                self._journal.append(envelope, raw, after.number if after is not None else numbers[envelope.ticket])
             for photo in photos:
-                envelope, _, after = _naming(photo, made)
+                envelope, after = _naming(photo, making.made)
                 self._photos.add(photo, envelope.ticket, after.number, envelope.id, at)
             for key in clear_drafts:
                 self._file.write("DELETE FROM drafts WHERE key = ?", (key,))
-        for envelope, _, after in made:
-            self._tickets.recorded(envelope, after)
+                self._journal.forget_correction(key)
+            for envelope, _, _ in making.made:
+                if isinstance(envelope.operation, AnswerRefusal):
+                    self._journal.deal_with(envelope.operation.refused, envelope.operation.answer, envelope.id, at)
+        for envelope, _, after in making.made:
+            if after is not None:
+                self._tickets.recorded(envelope, after)
         self._changed()
-        return [Recorded(envelope.id, envelope.sequence) for envelope, _, _ in made]
+        return [Recorded(envelope.id, envelope.sequence) for envelope, _, _ in making.made]
+
+    def _making(self, identity: Identity, at: datetime) -> "_Making":
+        clock = self._clock.at(at, self._monotonic())
+        return _Making(identity, at, clock, self._journal.end(identity.device), self._tickets, self._new_id)
+
+    def _answered(
+        self,
+        operations: Sequence[tuple[str, Operation]],
+        made: Sequence["_Made"],
+        drafts: Sequence[str],
+        answering: Answering | None,
+    ) -> list[tuple[JournalEntry, RefusalAnswer, str | None]]:
+        """The refused entries that are answered by what has just been made, and by which operation."""
+        found: dict[str, tuple[JournalEntry, RefusalAnswer, str | None]] = {}
+        first = made[0][0].id if made else None
+        if answering is not None:
+            refused = self._journal.entry(answering.refused)
+            assert refused is not None, answering
+            found[refused.id] = (refused, answering.answer, first)
+        for draft in drafts:
+            refused = self._journal.corrected_by(draft)
+            # In the customer's form, what was a signature may become an objection: that answers no refused signature.
+            if refused is not None and operations and kind_of(operations[0][1]) == refused.kind:
+                found[refused.id] = (refused, RefusalAnswer.CORRECTED, first)
+        return [each for each in found.values() if each[0].answer is None]
 
     # -- the journal --------------------------------------------------------------------------------------------------
 
@@ -241,6 +289,32 @@ class Store:
         if ticket is None:
             return self._journal.entries(order="row DESC LIMIT ?", parameters=(limit,))
         return self._journal.entries("ticket = ?", (ticket, limit), "row DESC LIMIT ?")
+
+    def would_take(self, ticket_id: str, operation: Operation) -> bool:
+        """Whether `record` would keep this now."""
+        identity = self._facts.identity
+        return identity is not None and self._making(identity, self._now()).add(ticket_id, operation) is None
+
+    def refusals(self, limit: int = 200) -> list[JournalEntry]:
+        """Refused, and nothing made of it yet, newest first; read ones too."""
+        return self._journal.refused(limit)
+
+    def entry(self, operation_id: str) -> JournalEntry | None:
+        return self._journal.entry(operation_id)
+
+    def correct(self, operation_id: str, draft: str, values: dict[str, Any]) -> bool:
+        """Put what was typed into a refused entry into the draft of its form; what is recorded out of that draft then
+        answers it. False where something else is being typed in that form: it is left as it is."""
+        held, correcting = self.draft(draft), self._journal.corrected_by(draft)
+        if held and (correcting is None or correcting.id != operation_id):
+            return False
+        with self._transaction():
+            self._journal.correct_by(draft, operation_id)
+            if not held and values:  # else it was begun before, and what was typed since is worth more
+                row = {"key": draft, "body": to_json(values), "saved_at": milliseconds(self._now())}
+                self._file.upsert("drafts", row, "key")
+        self._changed()
+        return True
 
     def refused_unread(self) -> list[JournalEntry]:
         return self._journal.entries("state = 'refused' AND read_at IS NULL")
@@ -256,10 +330,62 @@ class Store:
 
     def counts(self) -> Counts:
         return Counts(
-            operations=self._journal.count_waiting(),
+            operations=self._count_waiting(),
             photos=self._photos.count_waiting(),
             refused=self._journal.count_refused_unread(),
         )
+
+    def _count_waiting(self) -> int:
+        rescued = self._facts.rescued
+        return self._journal.count_waiting(
+            self.device_of_journal() or "", rescued.through if rescued is not None else 0
+        )
+
+    # -- what the office has not got ----------------------------------------------------------------------------------
+
+    def held(self) -> Held:
+        """What the office has not received, or has refused and nobody here has dealt with."""
+        return Held(
+            operations=self._count_waiting(),
+            photos=self._photos.count_waiting(),
+            photo_bytes=self._photos.bytes_waiting(),
+            drafts=len(self.drafts()),
+            refused=self._journal.count_refused(),
+        )
+
+    def rescued(self) -> Rescued | None:
+        """The newest rescue file that was handed on."""
+        return self._facts.rescued
+
+    def is_rescued(self) -> bool:
+        """Whether that file holds everything that is held now."""
+        rescued = self._facts.rescued
+        return (
+            rescued is not None
+            and rescued.through >= self._journal.last_row()
+            and rescued.drafts_digest == self.drafts_digest()
+        )
+
+    def rescue_taken(self, rescued: Rescued) -> None:
+        with self._transaction():
+            self._facts.put(facts.RESCUED, rescued)
+        self._changed()
+
+    def drafts(self) -> list[tuple[str, bytes]]:
+        """Everything typed and not recorded: (key, JSON), by key."""
+        rows = self._file.rows("SELECT key, body FROM drafts ORDER BY key")
+        return [(key, bytes(body)) for key, body in rows]
+
+    def drafts_digest(self) -> str:
+        return hash_of(b"".join(key.encode() + b"\0" + body + b"\0" for key, body in self.drafts()))
+
+    def last_row(self) -> int:
+        """The journal's last entry, as `journal_after` counts them."""
+        return self._journal.last_row()
+
+    def journal_after(self, row: int, through: int, limit: int = 100) -> list[tuple[int, bytes]]:
+        """(row, envelope's bytes) of the entries of all devices this phone ever was, in the order of recording."""
+        return self._journal.raw_between(row, through, limit)
 
     # -- photos -------------------------------------------------------------------------------------------------------
 
@@ -303,6 +429,7 @@ class Store:
                 self._file.upsert("drafts", row, "key")
             else:
                 self._file.write("DELETE FROM drafts WHERE key = ?", (key,))
+                self._journal.forget_correction(key)
 
     def setting(self, key: str) -> str | None:
         return self._facts.get(f"setting.{key}", str)
@@ -312,6 +439,11 @@ class Store:
             self._facts.put(f"setting.{key}", value)
         self._changed()
 
+    def _look_at_clocks(self, at: datetime) -> None:
+        jumped_ms = self._clock.look(at, self._monotonic())
+        if jumped_ms is not None:
+            self._incident("clock-jumped", f"about {round(jumped_ms / 1000)} s", at)
+
     def _new_id(self, at: datetime) -> str:
         return uuid7(max(0, milliseconds(at)), self._random_bytes(10))
 
@@ -319,6 +451,16 @@ class Store:
 
     def identity(self) -> Identity | None:
         return self._facts.identity
+
+    def device_of_journal(self) -> str | None:
+        """The device id this phone has, or last had; None before the first enrolment."""
+        identity = self._facts.identity
+        return identity.device if identity is not None else self._facts.get(facts.LEFT_DEVICE, str)
+
+    def person_of_journal(self) -> str | None:
+        """Whose phone it is, or last was."""
+        identity = self._facts.identity
+        return identity.person if identity is not None else self._facts.get(facts.LEFT_PERSON, str)
 
     def enrolling_device(self) -> str:
         """The device id to enrol with: the same until an enrolment has succeeded, however often it is tried.
@@ -329,27 +471,53 @@ class Store:
         if chosen is not None:
             return chosen
         identity = self._facts.identity
-        chosen = self._new_id(self._now()) if identity is None else identity.device
+        left = self._facts.get(facts.LEFT_DEVICE, str) if self._count_waiting() else None
+        chosen = left or self._new_id(self._now()) if identity is None else identity.device
         with self._transaction():
             self._facts.put(facts.ENROLLING_DEVICE, chosen)
         return chosen
 
-    def enrol_as_new_device(self) -> None:
-        """Let the next enrolment be that of a new device. Only when everything recorded here has been received."""
+    def may_become_another(self) -> bool:
+        """Whether this phone may be somebody else's: what it recorded has been received, or is in a rescue file."""
         counts = self.counts()
-        assert counts.operations == counts.photos == 0, counts
+        return counts.operations == counts.photos == 0 or self.is_rescued()
+
+    def enrol_as_new_device(self) -> None:
+        """Let the next enrolment be that of a new device. Only when `may_become_another`. Nothing is deleted."""
+        assert self.may_become_another(), self.counts()
         with self._transaction():
             new = self._new_id(self._now())
             self._facts.put(facts.ENROLLING_DEVICE, new)
+
+    def leave(self) -> None:
+        """Forget who this phone is to the office, and what only its technician may know of customers.
+
+        What was recorded stays, for good. Only when nothing is held, or all of it is in a rescue file.
+        """
+        assert self.held().is_nothing or self.is_rescued(), self.held()
+        identity = self._facts.identity
+        if identity is None:
+            return
+        with self._transaction():
+            self._facts.put(facts.LEFT_DEVICE, identity.device)
+            self._facts.put(facts.LEFT_PERSON, identity.person)
+            self._facts.remove(facts.IDENTITY)
+            self._facts.put(facts.GENERATION, self._facts.generation + 1)
+            self._tickets.withdraw_older_than(self._facts.generation, self._now())
+        self._tickets.answers_taken()
+        self._changed()
 
     def enrolled(self, identity: Identity) -> None:
         with self._transaction():
             before = self._facts.identity
             self._facts.put(facts.IDENTITY, identity)
             self._facts.remove(facts.ENROLLING_DEVICE)
+            self._facts.remove(facts.LEFT_DEVICE)
+            self._facts.remove(facts.LEFT_PERSON)
             if before is None or (before.device, before.person) != (identity.device, identity.person):
                 self._facts.put(facts.CURSOR, 0)
                 self._facts.put(facts.RECEIVED_THROUGH, 0)
+                self._facts.put(facts.SIGNED_THROUGH, 0)
                 self._facts.put(facts.GENERATION, self._facts.generation + 1)
                 self._facts.put(facts.PULLING_AGAIN, True)
                 if before is not None and before.person != identity.person:
@@ -372,6 +540,10 @@ class Store:
     def received_through(self) -> int:
         """The office durably holds this phone's journal up to this number, by its last word."""
         return self._facts.received_through
+
+    def signed_through(self) -> int:
+        """The office holds this phone's journal up to this number under the phone's own signature, by its last word."""
+        return self._facts.signed_through
 
     def last_round_at(self) -> datetime | None:
         return self._last_round_at
@@ -399,18 +571,38 @@ class Store:
             else ([], False)
         )
         reference = self.reference()
-        return Exchange(self._facts.cursor, tuple(entries), more, reference.version if reference else "")
+        return Exchange(
+            self._facts.cursor,
+            tuple(entries),
+            more,
+            reference.version if reference else "",
+            self._unsigned_head(identity.device, entries),
+        )
+
+    def _unsigned_head(self, device: str, entries: Sequence[tuple[int, bytes]]) -> tuple[int, str] | None:
+        if entries:
+            sequence, raw = entries[-1]
+            return sequence, hash_of(raw)
+        received = self._facts.received_through
+        if self._facts.signed_through >= received:
+            return None
+        hash_ = self._journal.hash_at(device, received)
+        return None if hash_ is None else (received, hash_)
 
     def holding(self) -> Holding:
         return self._tickets.holding()
 
     def take_reply(self, asked: Exchange, reply: RoundReply, clock: Clock) -> Taken:
-        """File everything the office said, in one transaction. Whatever cannot be read is kept aside, alone."""
+        """File everything the office said, in one transaction. Whatever cannot be read is kept aside, alone.
+
+        `clock` is what this exchange has measured, at this moment.
+        """
         identity = self._facts.identity
         assert identity is not None
         at = self._now()
         self._last_round_at = at
-        if self._says_nothing_new(asked, reply, at):
+        set_by_ms = self._clock.take(clock, self._monotonic())
+        if set_by_ms is None and self._says_nothing_new(asked, reply, at):
             return Taken()
         verdicts = [(decode_verdict(raw), bytes(raw)) for raw in reply.verdicts]
         changes = [(decode_change(raw), bytes(raw)) for raw in reply.changes]
@@ -424,7 +616,7 @@ class Store:
                     self._incident("change-unreadable", change.reason, at)
                 else:
                     self._apply_change(change, at)
-            self._take_receipt(identity.device, asked, reply.received_through, at)
+            self._take_receipt(identity.device, asked, reply, at)
             self._take_cursor(asked, reply, at)
             if reply.reference is not None:
                 self._file.write("DELETE FROM reference")
@@ -433,7 +625,10 @@ class Store:
                     (reply.reference.version, to_json(reply.reference)),
                 )
             self._journal.settle()
-            self._facts.put(facts.CLOCK, clock)
+            self._look_at_clocks(at)
+            if set_by_ms is not None:
+                self._incident("clock-set", f"by about {round(set_by_ms / 1000)} s", at)
+            self._facts.put(facts.CLOCK, self._clock.measured)
             self._facts.put(facts.LAST_ROUND_AT, at)
         if reply.reference is not None:
             self._reference = None
@@ -451,6 +646,7 @@ class Store:
             and not asked.entries
             and reply.cursor == self._facts.cursor
             and reply.received_through == self._facts.received_through
+            and reply.signed_through == self._facts.signed_through
             and not self._facts.is_pulling_again
             and written_at is not None
             and abs(at - written_at) < _PERSIST_ROUND_AFTER
@@ -470,8 +666,8 @@ class Store:
             case WithdrawTicket(ticket=ticket_id):
                 self._tickets.withdraw(ticket_id, at)
 
-    def _take_receipt(self, device: str, asked: Exchange, through: int, at: datetime) -> None:
-        last, _ = self._journal.end(device)
+    def _take_receipt(self, device: str, asked: Exchange, reply: RoundReply, at: datetime) -> None:
+        through, (last, _) = reply.received_through, self._journal.end(device)
         if through > last:
             # This store is older than what the office holds of this device. Numbers after `last` are given out again
             # and refused there, visibly; to stop numbering would lose them in silence.
@@ -480,11 +676,13 @@ class Store:
         if through < self._facts.received_through:
             self._incident("office-lost-entries", f"{through} < {self._facts.received_through}", at)
             self._photos.lost_by_office(device, through)
+            self._facts.remove(facts.RESCUED)  # its photos were those the office did not have then
             self._journal.lost_by_office(device, through)
         unanswered = self._journal.received_without_words(device, (number for number, _ in asked.entries), through, at)
         if unanswered:
             self._incident("verdicts-missing", str(unanswered), at)
         self._facts.put(facts.RECEIVED_THROUGH, through)
+        self._facts.put(facts.SIGNED_THROUGH, min(reply.signed_through, through))
 
     def _take_cursor(self, asked: Exchange, reply: RoundReply, at: datetime) -> None:
         if reply.cursor < asked.cursor:
@@ -533,6 +731,71 @@ class Store:
         ]
 
 
+_Made: TypeAlias = tuple[Envelope, bytes, Ticket | None]
+"""An entry, its bytes, and what it makes of the ticket on the screen; None where this phone does not know that."""
+
+
+class _Making:
+    """The entries of one recording, each on top of the one before it."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        at: datetime,
+        clock: Clock,
+        end: tuple[int, str],
+        tickets: Tickets,
+        new_id: Callable[[datetime], str],
+    ) -> None:
+        self._actor = Actor(identity.person, Role.TECHNICIAN)
+        self._device = identity.device
+        self._at = at
+        self._clock = clock
+        self._sequence, self._hash = end
+        self._tickets = tickets
+        self._new_id = new_id
+        self.made: list[_Made] = []
+
+    def add(self, ticket_id: str, operation: Operation) -> Rejection | None:
+        before = self._before(ticket_id)
+        envelope = self._envelope(ticket_id, operation)
+        after = _judged(envelope, before)
+        return self._keep(envelope, after) if isinstance(after, Ticket) else after
+
+    def answer(self, refused: JournalEntry, answer: RefusalAnswer, by: str | None) -> Rejection | None:
+        """Also on a ticket this phone does not know any more: the office does."""
+        envelope = self._envelope(refused.ticket, AnswerRefusal(refused.id, answer, by))
+        before = self._before(refused.ticket)
+        after = _judged(envelope, before) if before is not None else None
+        return self._keep(envelope, after) if after is None or isinstance(after, Ticket) else after
+
+    def _before(self, ticket_id: str) -> Ticket | None:
+        made = next((after for envelope, _, after in reversed(self.made) if envelope.ticket == ticket_id), None)
+        return made or self._tickets.shown(ticket_id) or self._tickets.withdrawn(ticket_id)
+
+    def _envelope(self, ticket_id: str, operation: Operation) -> Envelope:
+        return Envelope(
+            id=self._new_id(self._at),
+            device=self._device,
+            sequence=self._sequence + 1,
+            ticket=ticket_id,
+            actor=self._actor,
+            base_version=self._tickets.base_version(ticket_id),
+            occurred_at=self._at,
+            clock=self._clock,
+            previous_hash=self._hash,
+            operation=operation,
+        )
+
+    def _keep(self, envelope: Envelope, after: Ticket | None) -> Rejection | None:
+        raw = _written(envelope)
+        if not isinstance(raw, bytes):
+            return raw
+        self._sequence, self._hash = envelope.sequence, hash_of(raw)
+        self.made.append((envelope, raw, after))
+        return None
+
+
 _OWN_DOING = ON_VISIT | {Status.ASSIGNED, Status.SIGNED_OFF}
 
 
@@ -562,10 +825,10 @@ def _written(envelope: Envelope) -> bytes | Rejection:
     return read.rejection if isinstance(read, UnreadableOperation) else raw
 
 
-def _naming(photo: PhotoBytes, made: list[tuple[Envelope, bytes, Ticket]]) -> tuple[Envelope, bytes, Ticket]:
+def _naming(photo: PhotoBytes, made: Sequence[_Made]) -> tuple[Envelope, Ticket]:
     """The entry that names the photo: its bytes are never kept without one."""
-    for entry in made:
-        operation = entry[0].operation
-        if isinstance(operation, AddPhoto) and operation.sha256 == photo.sha256:
-            return entry
+    for envelope, _, after in made:
+        operation = envelope.operation
+        if isinstance(operation, AddPhoto) and operation.sha256 == photo.sha256 and after is not None:
+            return envelope, after
     raise AssertionError(photo.sha256)

@@ -8,7 +8,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from shared_schema.operations import Envelope
+from shared_schema.operations import Envelope, RefusalAnswer
 from shared_schema.rejections import Rejection
 
 
@@ -21,6 +21,22 @@ class StorageUnavailable(Exception):
 
 class StoreTooNew(StorageUnavailable):
     """A newer version of the app has written this store; it was left as it is."""
+
+
+class NoRoomToUpdate(StorageUnavailable):
+    """A newer app must change the store and there is no room for the copy it keeps meanwhile; nothing was touched."""
+
+    def __init__(self, needed_bytes: int, room_bytes: int) -> None:
+        super().__init__(f"needs {needed_bytes} bytes, has {room_bytes}")
+        self.needed_bytes = needed_bytes
+        self.room_bytes = room_bytes
+
+
+class UpdateFailed(StorageUnavailable):
+    """A newer app could not change the store, which is as it was before, with everything in it.
+
+    A version of the app that can is needed; until then nothing can be recorded.
+    """
 
 
 class EntryState(str, Enum):
@@ -85,6 +101,8 @@ class JournalEntry(Struct, frozen=True):
     read_at: datetime | None
     envelope: Envelope | None
     """None for an entry a newer version of the app has made."""
+    answer: RefusalAnswer | None = None
+    """What the technician made of it, where it was refused and has been dealt with."""
 
 
 class Recorded(Struct, frozen=True):
@@ -99,6 +117,42 @@ class Counts(Struct, frozen=True):
     """Waiting: not, or not wholly, received by the office."""
     refused: int = 0
     """Refused and not read by a person yet."""
+
+
+class Held(Struct, frozen=True):
+    """What would be missing in the office if this phone went into the river now."""
+
+    operations: int = 0
+    """Recorded and not received."""
+    photos: int = 0
+    photo_bytes: int = 0
+    """What is still to be sent of them."""
+    drafts: int = 0
+    """Forms in which something was typed that is not recorded yet."""
+    refused: int = 0
+    """Refused by the office, and nothing made of it yet: the office has the words, and nobody there acts on them."""
+
+    @property
+    def is_nothing(self) -> bool:
+        return self == Held()
+
+
+class Rescued(Struct, frozen=True):
+    """The newest rescue file that was handed on."""
+
+    at: datetime
+    name: str
+    through: int
+    """Row of the last journal entry in it."""
+    drafts_digest: str
+    """Of the drafts in it."""
+
+
+class Answering(Struct, frozen=True):
+    """That an operation takes the place of a refused one."""
+
+    refused: str
+    answer: RefusalAnswer
 
 
 class Incident(Struct, frozen=True):
@@ -120,6 +174,9 @@ class Exchange(Struct, frozen=True):
     more: bool
     """Whether entries are left that did not fit."""
     reference: str
+    head: tuple[int, str] | None = None
+    """(sequence, hash) the device is to sign: of the newest entry in here, or of the newest the office has received
+    where it holds no signature on that; None where there is nothing to sign."""
 
 
 class Taken(Struct, frozen=True):

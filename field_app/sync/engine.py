@@ -6,11 +6,11 @@ goes wrong here touches what is on the phone.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 from msgspec.structs import replace
 
 from field_app.device.contract import Device
@@ -27,10 +27,14 @@ from shared_schema.sync_protocol import (
     RefusedRequest,
     RoundReply,
     RoundRequest,
+    SignedHead,
     SignedOut,
     SyncService,
     UpgradeRequired,
+    head_text,
 )
+
+T = TypeVar("T")
 
 IDLE_SECONDS = 10.0
 UNREACHABLE_SECONDS = (3.0, 5.0)
@@ -44,6 +48,10 @@ SMALLEST_ROUND_BYTES = 16_000
 PULL_AGAIN_SECONDS = 600.0
 """At most so often is everything pulled anew because the two sides differ: a lasting difference is a fault to be
 looked at, not a reason to fetch the same list all day."""
+SIGN_SECONDS = 5.0
+"""So long may a signature take; without one the round goes all the same, and the office marks the work as unsigned."""
+SIGN_AGAIN_SECONDS = 600.0
+"""After it failed."""
 
 
 class SyncEngine:
@@ -61,8 +69,13 @@ class SyncEngine:
         self._asking: asyncio.Future[RoundReply | Away] | None = None
         self._is_interrupted = False
         self._pulled_again_at: float | None = None
+        self._signed: SignedHead | None = None
+        self._signing_from = 0.0
         self.status = SyncStatus(
-            last_round_at=store.last_round_at(), received_through=store.received_through(), counts=store.counts()
+            last_round_at=store.last_round_at(),
+            received_through=store.received_through(),
+            signed_through=store.signed_through(),
+            counts=store.counts(),
         )
         store.on_change(self._store_changed)
 
@@ -85,23 +98,34 @@ class SyncEngine:
     async def enrol(self, key: str, device_name: str) -> Identity | Away:
         """Turn the one-time key of the QR code into this phone's identity. Safe to repeat after a lost reply."""
         async with self._turn:
-            answer = await self._service.enrol(self._enrolment(key, device_name))
-            if isinstance(answer, RefusedRequest) and answer.code == "device-of-another-person":
-                counts = self._store.counts()
-                if counts.operations == counts.photos == 0:  # else the entries would lose their owner: ask the office
-                    self._store.enrol_as_new_device()
-                    answer = await self._service.enrol(self._enrolment(key, device_name))
+            public_key = await self._in_time(self._device.signer.public_key)
+            answer = await self._service.enrol(self._enrolment(key, device_name, public_key))
+            is_of_another = isinstance(answer, RefusedRequest) and answer.code == "device-of-another-person"
+            if is_of_another and self._store.may_become_another():  # else the entries would lose their owner
+                self._store.enrol_as_new_device()
+                answer = await self._service.enrol(self._enrolment(key, device_name, public_key))
             if isinstance(answer, Offline | SignedOut | UpgradeRequired | RefusedRequest):
                 return answer
             identity = Identity(answer.device, answer.person, answer.name, answer.token)
             self._store.enrolled(identity)
-            self._set(reachable=True, signed_out=False, received_through=self._store.received_through())
+            self._set(
+                reachable=True,
+                signed_out=False,
+                received_through=self._store.received_through(),
+                signed_through=self._store.signed_through(),
+            )
         self.wake()
         return identity
 
-    def _enrolment(self, key: str, device_name: str) -> EnrolRequest:
-        device = self._store.enrolling_device()
-        return EnrolRequest(PROTOCOL, key.strip()[:200], device, device_name[:200], self._device.platform[:200])
+    def _enrolment(self, key: str, device_name: str, public_key: bytes | None) -> EnrolRequest:
+        return EnrolRequest(
+            PROTOCOL,
+            key.strip()[:200],
+            self._store.enrolling_device(),
+            device_name[:200],
+            self._device.platform[:200],
+            UNSET if public_key is None else public_key,
+        )
 
     # -- for ever -----------------------------------------------------------------------------------------------------
 
@@ -137,7 +161,7 @@ class SyncEngine:
             case SignedOut() | UpgradeRequired():
                 return TURNED_AWAY_SECONDS
             case _:
-                return IDLE_SECONDS
+                return TURNED_AWAY_SECONDS if outcome.upgrade else IDLE_SECONDS
 
     async def _rest(self, seconds: float) -> None:
         """Until it is time or somebody wakes us; not before the office wants to be asked again."""
@@ -174,8 +198,10 @@ class SyncEngine:
             self._set(
                 reachable=not isinstance(outcome.away, Offline),
                 signed_out=isinstance(outcome.away, SignedOut),
-                upgrade_required=isinstance(outcome.away, UpgradeRequired),
+                upgrade_required=outcome.upgrade or isinstance(outcome.away, UpgradeRequired),
             )
+            if outcome.away is None:
+                self._store.proven()
             return outcome
 
     async def _run_round(self) -> RoundOutcome:
@@ -201,8 +227,9 @@ class SyncEngine:
             identity = self._store.identity()
             assert identity is not None
             asked = self._store.next_exchange(limit=limit, bytes_limit=self._bytes_limit)
+            head = await self._head(identity, asked)
             before, began = self._device.now(), self._device.monotonic()
-            answer = await self._ask(self._request(identity, asked))
+            answer = await self._ask(self._request(identity, asked, head))
             took = self._device.monotonic() - began
             if isinstance(answer, Offline) and took > SLOW_SECONDS:
                 self._bytes_limit = max(SMALLEST_ROUND_BYTES, self._bytes_limit // 2)
@@ -220,11 +247,13 @@ class SyncEngine:
                 sent=done.sent + len(asked.entries),
                 verdicts=done.verdicts + taken.verdicts,
                 changes=done.changes + taken.changes,
+                upgrade=answer.upgrade,
             )
             self._set(
                 reachable=True,
                 last_round_at=self._store.last_round_at(),
                 received_through=self._store.received_through(),
+                signed_through=self._store.signed_through(),
             )
             pulls_again = answer.in_step is False and self._pull_again()
             if limit == 0 and not answer.more:
@@ -247,7 +276,7 @@ class SyncEngine:
         finally:
             self._asking = None
 
-    def _request(self, identity: Identity, asked: Exchange) -> RoundRequest:
+    def _request(self, identity: Identity, asked: Exchange, head: SignedHead | UnsetType) -> RoundRequest:
         return RoundRequest(
             protocol=PROTOCOL,
             device=identity.device,
@@ -256,7 +285,38 @@ class SyncEngine:
             reference=asked.reference,
             # With operations under way the two sides differ for a good reason.
             holding=None if asked.entries else self._store.holding(),
+            head=head,
         )
+
+    # -- the device's signature ---------------------------------------------------------------------------------------
+
+    async def _head(self, identity: Identity, asked: Exchange) -> SignedHead | UnsetType:
+        if asked.head is None:
+            return UNSET
+        sequence, hash_ = asked.head
+        if self._signed is not None and (self._signed.sequence, self._signed.hash) == asked.head:
+            return self._signed
+        key = await self._in_time(self._device.signer.public_key)
+        if key is None:
+            return UNSET
+        text = head_text(identity.device, sequence, hash_)
+        signature = await self._in_time(lambda: self._device.signer.sign(text))
+        if signature is None:
+            return UNSET
+        self._signed = SignedHead(sequence, hash_, key, signature)
+        return self._signed
+
+    async def _in_time(self, signing: Callable[[], Awaitable[T]]) -> T | None:
+        """What the signer gives; None where it fails or takes its time, which must not hold up anything."""
+        if self._device.monotonic() < self._signing_from:
+            return None
+        try:
+            async with asyncio.timeout(SIGN_SECONDS):
+                return await signing()
+        except Exception as fault:  # what a browser throws has no common ancestor
+            self._signing_from = self._device.monotonic() + SIGN_AGAIN_SECONDS
+            self._store.record_incident("signing-failed", f"{type(fault).__name__}: {fault}")
+            return None
 
     def _less_than(self, tried: int, answer: RefusedRequest) -> int:
         """The request as a whole was refused: fewer operations next, and none, to hear the news at least, after one."""
@@ -299,8 +359,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _measured(before: datetime, took_seconds: float, server_time_ms: int) -> Clock:
-    """The office read its clock at some moment between asking and hearing: the middle, plus or minus half of it."""
+    """The office read its clock at some moment between asking and hearing: the middle, plus or minus half of it.
+
+    Anchored to the moment of hearing, half the way after it read its clock.
+    """
     half_ms = took_seconds * 1000 / 2
     device_ms = (before - _EPOCH) / timedelta(milliseconds=1) + half_ms
     offset_ms = round(server_time_ms - device_ms)
-    return Clock(max(-(2**50), min(2**50, offset_ms)), round(half_ms) + 1)
+    anchored_at_ms = round(server_time_ms + half_ms)
+    return Clock(_within(-(2**50), offset_ms), round(half_ms) + 1, _within(0, anchored_at_ms))
+
+
+def _within(least: int, value: int) -> int:
+    return max(least, min(2**50, value))

@@ -78,10 +78,11 @@ class OfficeOverHttp:
         answer = await self._send("POST", "/sync/v1/round", content=encode(request), headers=headers)
         if not isinstance(answer, httpx.Response):
             return answer
+        reply = decode(answer.content, RoundReply)
+        if isinstance(reply, RoundReply) and (reply.protocol == PROTOCOL or reply.upgrade):
+            return reply
         spoken = decode(answer.content, _Spoken)
-        if isinstance(spoken, _Spoken) and spoken.protocol != PROTOCOL:
-            return UpgradeRequired()
-        return _read(answer, RoundReply)
+        return UpgradeRequired() if isinstance(spoken, _Spoken) and spoken.protocol != PROTOCOL else Offline()
 
     async def begin_upload(self, sha256: str, size_bytes: int, media_type: str) -> Upload | Away:
         headers = _TUS | {

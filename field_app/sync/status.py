@@ -24,11 +24,14 @@ class SyncStatus(Struct, frozen=True):
     """By this phone's clock: when the office last answered."""
     received_through: int = 0
     """The office durably holds everything recorded here up to this number."""
+    signed_through: int = 0
+    """That far it also holds this phone's own signature; below `received_through` for long: the device cannot sign."""
     counts: Counts = Counts()
     upload: UploadProgress | None = None
     signed_out: bool = False
     """The office does not know this phone, or no longer; everything on it is kept."""
     upgrade_required: bool = False
+    """The office tells this version of the app nothing new; what is recorded is sent and taken all the same."""
 
 
 class RoundOutcome(Struct, frozen=True):
@@ -38,4 +41,6 @@ class RoundOutcome(Struct, frozen=True):
     verdicts: int = 0
     changes: int = 0
     photos: int = 0
+    upgrade: bool = False
+    """Everything was taken, and nothing told until the app has been updated."""
     away: Away | None = None

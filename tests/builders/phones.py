@@ -4,16 +4,25 @@ import asyncio
 import hashlib
 import random
 import sqlite3
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from field_app.actions import Actions, Saved
-from field_app.device.contract import Persistence
+from field_app.device.contract import (
+    Persistence,
+    Sealer,
+    Shared,
+    Sharing,
+    Signer,
+    StorageState,
+)
+from field_app.device.key_file import LibrarySealer
 from field_app.store import Identity, JournalEntry, Store
 from field_app.sync import OfficeOverHttp, RoundOutcome, SyncEngine
 from shared_schema.evidence import PhotoSlot
@@ -27,6 +36,28 @@ T = TypeVar("T")
 Run = Callable[[Coroutine[Any, Any, T]], T]
 
 
+class KeyInMind:
+    """The device's key, as it would be on its disk; `fault` is what goes wrong with it."""
+
+    def __init__(self, seed: bytes) -> None:
+        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+        self.can_sign = True
+        self.fault: Exception | None = None
+        self.hangs = False
+        self.signatures = 0
+
+    async def public_key(self) -> bytes | None:
+        return self._key.public_key().public_bytes_raw() if self.can_sign else None
+
+    async def sign(self, text: bytes) -> bytes:
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.fault is not None:
+            raise self.fault
+        self.signatures += 1
+        return self._key.sign(text)
+
+
 class StoryDevice:
     """The device's contract, with a clock of the story and randomness that is the same in every run."""
 
@@ -38,6 +69,11 @@ class StoryDevice:
         self._random = random.Random(seed)
         self.clock_wrong_by = timedelta()
         self.maybe_online: Callable[[], None] = lambda: None
+        self.key = KeyInMind(random.Random(f"key {seed}").randbytes(32))
+        self.state = StorageState(1_000_000, 100_000_000, persisted=False, may_be_evicted=True)
+        self.asked_to_persist = 0
+        self.shared: dict[str, bytes] = {}
+        self.sharing = Sharing.SHARED
 
     @property
     def persistence(self) -> Persistence:
@@ -55,6 +91,25 @@ class StoryDevice:
 
     def http_transport(self) -> httpx.AsyncBaseTransport | None:
         return None
+
+    @property
+    def signer(self) -> Signer:
+        return self.key
+
+    @property
+    def sealer(self) -> Sealer:
+        return LibrarySealer()
+
+    async def storage(self) -> StorageState:
+        return self.state
+
+    async def ask_to_persist(self) -> bool:
+        self.asked_to_persist += 1
+        return bool(self.state.persisted)
+
+    async def share(self, name: str, chunks: AsyncIterator[bytes]) -> Shared:
+        self.shared[name] = b"".join([chunk async for chunk in chunks])
+        return Shared(self.sharing, name)
 
     def enrolment_key(self) -> str | None:
         return None
@@ -80,7 +135,11 @@ class Phone:
 
     def _open(self) -> None:
         self.store = Store.open(
-            str(self.path), lambda: None, now=self.device.now, random_bytes=self.device.random_bytes
+            str(self.path),
+            lambda: None,
+            now=self.device.now,
+            random_bytes=self.device.random_bytes,
+            monotonic=self.device.monotonic,
         )
         client = httpx.AsyncClient(base_url=self.device.office_url, transport=self.network)
         self.engine = SyncEngine(self.store, OfficeOverHttp(client, self.store), self.device)

@@ -43,7 +43,11 @@ class SinglePhone:
 
     def open(self) -> None:
         self.store = Store.open(
-            str(self.path), lambda: self.flush(), now=self.device.now, random_bytes=self.device.random_bytes
+            str(self.path),
+            lambda: self.flush(),
+            now=self.device.now,
+            random_bytes=self.device.random_bytes,
+            monotonic=self.device.monotonic,
         )
         self.engine = Sleeper()
         self.actions = Actions(self.store, self.engine)

@@ -135,6 +135,7 @@ def test_a_full_disk_is_said_and_costs_nothing_saved_before(phone: SinglePhone) 
     phone.given(TICKET)
     saved(phone.actions.add_note(TICKET.id, "先记一条"))
     connection = phone.store._file._connection
+    assert connection is not None
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages + 8}")
     phone.store.save_draft("note", {"text": "草稿"})
@@ -277,6 +278,7 @@ def test_the_journal_can_be_neither_shortened_nor_altered(phone: SinglePhone) ->
     phone.given(TICKET)
     phone.actions.accept(TICKET.id)
     connection = phone.store._file._connection
+    assert connection is not None
     for statement in ("DELETE FROM journal", "UPDATE journal SET raw = x''", "UPDATE journal SET sequence = 7"):
         with pytest.raises(sqlite3.IntegrityError):
             connection.execute(statement)
