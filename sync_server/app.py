@@ -49,7 +49,7 @@ def create_app(
     accounts = Accounts(storage, settings, clock, monotonic=monotonic)
     photo_files = PhotoFiles(settings.data)
     desk = Desk(storage, photo_files, clock, settings.time_zone)
-    rounds = Rounds(storage, References(settings), clock, access_ticket)
+    rounds = Rounds(storage, References(settings), clock, access_ticket, oldest_protocol=settings.oldest_protocol)
     given: dict[str, Any] = {
         "storage": storage,
         "settings": settings,

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta, Struct
 
+from shared_schema.sync_protocol import OLDEST_PROTOCOL, PROTOCOL
+
 
 class SettingUnusable(Exception):
     """A setting has a value the server cannot start with; the message names it and says what it expects."""
@@ -45,6 +47,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """DOORSTEP_EXPIRY_DAYS: how long a closed or cancelled ticket stays on its technician's phone."""
     round_bytes: Annotated[int, Meta(ge=1_048_576)] = 16 * 2**20
     """DOORSTEP_ROUND_BYTES: the largest sync round accepted."""
+    oldest_protocol: Annotated[int, Meta(ge=OLDEST_PROTOCOL, le=PROTOCOL)] = OLDEST_PROTOCOL
+    """DOORSTEP_OLDEST_PROTOCOL: a phone's app that speaks an older one can still bring what it holds, and no more."""
 
     @property
     def address(self) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from shared_schema.lifecycle import Role
@@ -23,6 +23,7 @@ from sync_server.problems import Problem
 from sync_server.settings import Settings
 from sync_server.storage import Reading, Storage, Writing
 from sync_server.storage.journal import OFFICE
+from sync_server.storage.keys import LearntBy
 from sync_server.storage.people import DeviceIdentity, DeviceRow, Person, StoredOffer, StoredSession, View
 
 SESSION_IDLE = timedelta(hours=10)
@@ -312,6 +313,8 @@ class Accounts:
                 token_sha256=_sha256(token),
                 at_ms=now_ms,
             )
+            if request.public_key is not UNSET:
+                writing.keys.learn(request.device, request.public_key, LearntBy.ENROLMENT, now_ms)
             return EnrolReply(request.device, token, offer.person.id, offer.person.name, now_ms)
 
         reply = await self._storage.write(take)
@@ -323,14 +326,18 @@ class Accounts:
         def look(reading: Reading) -> list[DeviceRow]:
             rows = reading.people.devices(person_id)
             heads = reading.journal.heads(row.id for row in rows)
+            signatures = reading.keys.signatures(heads)
+            keys = reading.keys.of_devices()
             return [
                 replace(
                     row,
                     received_through=heads[row.id].received_through,
                     journal_broken_at=_moment(heads[row.id].broken_at),
+                    signature=signatures[row.id],
+                    key=keys.get(row.id),
                 )
                 if row.id in heads
-                else row
+                else replace(row, key=keys.get(row.id))
                 for row in rows
             ]
 

@@ -1,7 +1,10 @@
 """One exchange with a phone: its operations are received, and it is told what happened in its scope since its cursor.
 
-The operations go through services.operations in one write transaction. The answer is read afterwards in one snapshot:
-how far the journal is held, the changes, and the cursor they lead to are all of the same moment.
+The operations go through services.operations in one write transaction, and the device's word that its journal is this
+one through services.signatures in the same. The answer is read afterwards in one snapshot: how far the journal is held,
+the changes, and the cursor they lead to are all of the same moment.
+
+A phone whose protocol is older than the office still tells is heard all the same: what it brings is taken and answered.
 """
 
 from collections.abc import Callable
@@ -9,17 +12,19 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from shared_schema import wire
 from shared_schema.credentials import Reference
 from shared_schema.lifecycle import OVER
 from shared_schema.sync_protocol import (
     CHANGES_PER_ROUND,
+    OLDEST_PROTOCOL,
     Holding,
     PutTicket,
     RoundReply,
     RoundRequest,
+    SignedHead,
     WithdrawTicket,
     holding,
 )
@@ -27,13 +32,16 @@ from shared_schema.ticket import Ticket
 from sync_server.clock import Clock, milliseconds
 from sync_server.services.operations import arrived, receive
 from sync_server.services.reference import References
-from sync_server.storage import Reading, Storage
+from sync_server.services.signatures import is_right, note_head
+from sync_server.storage import Reading, Storage, Writing
 from sync_server.storage.people import DeviceIdentity
 from sync_server.storage.standing import STANDING, Standing, about, standing_of
 from sync_server.storage.tickets import FeedRow
 
 CHANGES_BYTES = 4 * 2**20
 """Changes of more bytes than this are told in several rounds, so that a slow network gets somewhere."""
+
+_HEADS = 10_000
 
 _NEVER = (-1, None)
 _OVER = frozenset(status.value for status in OVER)
@@ -47,26 +55,28 @@ class Rounds:
         references: References,
         clock: Clock,
         may_see: Callable[[Any, Ticket], Ticket | None],
+        *,
+        oldest_protocol: int = OLDEST_PROTOCOL,
     ) -> None:
-        """`may_see` is accounts.access_ticket: the part of a ticket that an identity may see."""
+        """`may_see` is accounts.access_ticket: the part of a ticket that an identity may see. Phones that speak an
+        older protocol than `oldest_protocol` are told nothing but that they have to be updated."""
         self._storage = storage
         self._references = references
         self._clock = clock
         self._may_see = may_see
+        self._oldest_protocol = oldest_protocol
+        self._heads: dict[str, SignedHead] = {}
+        """Device → the word about its journal that was dealt with last; it is said again in every round."""
         self._holdings: dict[str, tuple[int, Holding]] = {}
         """Technician → what belongs on the phone since the feed position that changed it last."""
         self._resumed_after = storage.read_now(lambda reading: reading.feed.resumed_after())
 
     async def round(self, identity: DeviceIdentity, request: RoundRequest) -> bytes:
         """The RoundReply, encoded."""
-        verdicts: list[bytes] = []
-        if request.ops:
-            brought = [arrived(raw) for raw in request.ops]
-            at_ms = milliseconds(self._clock.now())
-            verdicts = await self._storage.write(
-                lambda writing: receive(writing, identity.device, identity.person, brought, at_ms)
-            )
+        verdicts = await self._taken(identity, request)
         standing = standing_of(await self._storage.row(STANDING, about(identity.device, identity.person.id)))
+        if request.protocol < self._oldest_protocol:
+            return self._encoded(request.protocol, standing, request.cursor, verdicts, in_step=None, upgrade=True)
         short = self._short_answer(identity, request, verdicts, standing)
         if short is not None:
             return short
@@ -76,6 +86,27 @@ class Rounds:
         """Take tickets that have been over for so many days off their technicians' phones; how many."""
         before_ms = milliseconds(self._clock.now() - timedelta(days=after_days))
         return await self._storage.write(lambda writing: writing.tickets.expire(before_ms, writing.feed))
+
+    async def _taken(self, identity: DeviceIdentity, request: RoundRequest) -> list[bytes]:
+        """The verdicts on what was brought, once it is committed."""
+        head = None if request.head is UNSET else request.head
+        is_noted = head is not None and self._heads.get(identity.device) == head
+        if not request.ops and (head is None or is_noted):
+            return []
+        brought = [arrived(raw) for raw in request.ops]
+        right = head is not None and not is_noted and is_right(identity.device, head)
+        at_ms = milliseconds(self._clock.now())
+
+        def take(writing: Writing) -> tuple[list[bytes], bool]:
+            verdicts = receive(writing, identity.device, identity.person, brought, at_ms)
+            return verdicts, is_noted or note_head(writing, identity.device, head, right=right, at_ms=at_ms)
+
+        verdicts, settled = await self._storage.write(take)
+        if head is not None and settled:
+            if len(self._heads) >= _HEADS:
+                self._heads.clear()
+            self._heads[identity.device] = head
+        return verdicts
 
     def _short_answer(
         self, identity: DeviceIdentity, request: RoundRequest, verdicts: list[bytes], standing: Standing
@@ -137,6 +168,7 @@ class Rounds:
         more: bool = False,
         in_step: bool | None,
         reference: Reference | None = None,
+        upgrade: bool = False,
     ) -> bytes:
         return wire.encode(
             RoundReply(
@@ -149,6 +181,8 @@ class Rounds:
                 more=more,
                 in_step=in_step,
                 reference=reference,
+                signed_through=standing.signed_through,
+                upgrade=upgrade,
             )
         )
 

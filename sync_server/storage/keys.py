@@ -83,6 +83,16 @@ class JournalSignature(Struct, frozen=True, kw_only=True):
         return failed is not None and (self.signed_at_ms is None or self.signed_at_ms < failed)
 
 
+class SignedJournal(Struct, frozen=True):
+    """What a device's word is compared with."""
+
+    received_through: int
+    last_hash: str
+    key: bytes | None
+    """The device's newest; None where it has none."""
+    signature: JournalSignature
+
+
 class Secret(Struct, frozen=True):
     """A key pair of the office's own. The private part never leaves the database but into its backups."""
 
@@ -97,6 +107,17 @@ _OF_DEVICE = (
 )
 _SIGNATURE = [journals.c[name] for name in JournalSignature.__struct_fields__]
 _OF_JOURNAL = sa.select(*_SIGNATURE).where(journals.c.device == sa.bindparam("device"))
+_JOURNAL = sa.select(
+    journals.c.received_through,
+    journals.c.last_hash,
+    sa.select(device_keys.c.key)
+    .where(device_keys.c.device == journals.c.device)
+    .order_by(device_keys.c.since_ms.desc())
+    .limit(1)
+    .scalar_subquery()
+    .label("key"),
+    *_SIGNATURE,
+).where(journals.c.device == sa.bindparam("device"))
 _MARK = (
     sa.update(journals)
     .where(journals.c.device == sa.bindparam("marked"))
@@ -133,6 +154,14 @@ class Keys:
     def signature(self, device: str) -> JournalSignature:
         row = self._connection.execute(_OF_JOURNAL, {"device": device}).mappings().first()
         return JournalSignature() if row is None else _journal_signature(row)
+
+    def journal(self, device: str) -> SignedJournal:
+        """The device's journal must have been begun (Journal.head)."""
+        row = self._connection.execute(_JOURNAL, {"device": device}).mappings().one()
+        key = row["key"]
+        return SignedJournal(
+            row["received_through"], row["last_hash"], None if key is None else bytes(key), _journal_signature(row)
+        )
 
     def signatures(self, devices: Iterable[str]) -> dict[str, JournalSignature]:
         """Of those whose journal the office has begun."""

@@ -16,6 +16,7 @@ from msgspec import Struct
 from shared_schema.credentials import Certificate
 from shared_schema.lifecycle import Role
 from sync_server.clock import moment
+from sync_server.storage.keys import DeviceKey, JournalSignature
 from sync_server.storage.metadata import Number, clean, metadata
 
 people = sa.Table(
@@ -126,7 +127,7 @@ class DeviceIdentity(Struct, frozen=True):
 
 
 class DeviceRow(Struct, frozen=True, kw_only=True):
-    """A phone as the desk sees it. The last two are known to `Journal` and filled in by accounts."""
+    """A phone as the desk sees it. The last four are known to `Journal` and `Keys` and filled in by accounts."""
 
     id: str
     person: str
@@ -145,6 +146,8 @@ class DeviceRow(Struct, frozen=True, kw_only=True):
     revoked_because: str | None
     received_through: int = 0
     journal_broken_at: datetime | None = None
+    signature: JournalSignature = JournalSignature()
+    key: DeviceKey | None = None
 
 
 class StoredSession(Struct, frozen=True):

@@ -1,6 +1,6 @@
 """How things stand between the office and one phone, in one statement: what nearly every round is answered from.
 
-A phone asks every few seconds, and nearly always there is nothing to tell. Four numbers say so.
+A phone asks every few seconds, and nearly always there is nothing to tell. A few numbers say so.
 """
 
 from collections.abc import Mapping
@@ -20,6 +20,8 @@ class Standing(Struct, frozen=True):
     """The revision of what phones carry to look up."""
     received_through: int
     """How far the office holds the device's journal."""
+    signed_through: int
+    """How far it does so under the device's own signature."""
     scope: int
     """The position of the newest change to what belongs on the technician's phone: every change raises it."""
 
@@ -39,14 +41,15 @@ STANDING = sa.select(
     _counter(FEED),
     _counter(REFERENCE),
     _or_zero(sa.select(journals.c.received_through).where(journals.c.device == _device)),
+    _or_zero(sa.select(journals.c.signed_through).where(journals.c.device == _device)),
     _or_zero(sa.select(sa.func.max(tickets.c.position)).where(tickets.c.holder == _person)),
     _or_zero(sa.select(sa.func.max(withdrawals.c.position)).where(withdrawals.c.technician == _person)),
 )
 
 
-def standing_of(row: tuple[int, int, int, int, int]) -> Standing:
-    feed, reference, received_through, put, withdrawn = row
-    return Standing(feed, reference, received_through, max(put, withdrawn))
+def standing_of(row: tuple[int, int, int, int, int, int]) -> Standing:
+    feed, reference, received_through, signed_through, put, withdrawn = row
+    return Standing(feed, reference, received_through, signed_through, max(put, withdrawn))
 
 
 def about(device: str, person: str) -> Mapping[str, str | int]:

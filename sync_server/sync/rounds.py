@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Request, asgi
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from shared_schema import wire
 from shared_schema.sync_protocol import OLDEST_PROTOCOL, PROTOCOL, RoundRequest
@@ -39,6 +39,9 @@ def route_handlers(accounts: Accounts, rounds: Rounds, settings: Settings) -> li
         asked = await _read(await limited_body(request, settings.round_bytes))
         if asked.device != identity.device:
             raise Problem("not-allowed")
+        if asked.protocol < settings.oldest_protocol and not asked.ops:
+            await accounts.heard_from(identity, request.headers.get("doorstep-holding", ""))
+            raise Problem("upgrade-required")
         reply = await rounds.round(identity, asked)
         await accounts.heard_from(identity, request.headers.get("doorstep-holding", ""))
         await _answer(send, reply, request.headers.get("accept-encoding", ""))
@@ -50,6 +53,8 @@ async def _read(body: bytes) -> RoundRequest:
     asked = wire.decode(body, RoundRequest)
     if isinstance(asked, Unreadable):  # perhaps because of a single operation in it
         asked = await asyncio.to_thread(wire.decode_round, body)
+    if isinstance(asked, Unreadable) and asked.place.startswith("$.head"):  # no reason to refuse work
+        asked = _without_head(body)
     if isinstance(asked, RoundRequest) and OLDEST_PROTOCOL <= asked.protocol <= PROTOCOL:
         return asked
     # Another version's message need not have this one's form: its number alone says what to answer.
@@ -57,6 +62,14 @@ async def _read(body: bytes) -> RoundRequest:
     if isinstance(spoken, _Spoken) and not OLDEST_PROTOCOL <= spoken.protocol <= PROTOCOL:
         raise Problem("upgrade-required")
     raise Problem("malformed-request", place=asked.place[:200] if isinstance(asked, Unreadable) else "$")
+
+
+def _without_head(body: bytes) -> RoundRequest | Unreadable:
+    members = wire.decode(body, dict[str, Raw])
+    if isinstance(members, Unreadable):
+        return members
+    members.pop("head", None)
+    return wire.decode(wire.encode(members), RoundRequest)
 
 
 class _Spoken(Struct):

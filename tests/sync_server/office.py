@@ -23,7 +23,7 @@ from shared_schema.operations import (
     Envelope,
     Operation,
 )
-from shared_schema.sync_protocol import Holding, PutTicket, RoundReply, Verdict, WithdrawTicket
+from shared_schema.sync_protocol import Holding, PutTicket, RoundReply, SignedHead, Verdict, WithdrawTicket
 from shared_schema.ticket import Customer, Product, Ticket, Window
 from sync_server.clock import milliseconds
 from sync_server.services.operations import arrived, receive
@@ -171,17 +171,24 @@ class Phone:
         )
 
     def ask(
-        self, ops: Sequence[bytes] = (), *, cursor: int | None = None, holding: Holding | None = None
+        self,
+        ops: Sequence[bytes] = (),
+        *,
+        cursor: int | None = None,
+        holding: Holding | None = None,
+        protocol: int = 1,
+        head: SignedHead | None = None,
     ) -> RoundReply:
         """One round, its reply not yet taken to heart."""
         body = wire.encode(
             {
-                "protocol": 1,
+                "protocol": protocol,
                 "device": self.journal.device,
                 "cursor": self.cursor if cursor is None else cursor,
                 "ops": [msgspec.Raw(raw) for raw in ops],
                 "reference": self.reference,
                 "holding": holding,
+                **({} if head is None else {"head": head}),
             }
         )
         answer = self.post(body)

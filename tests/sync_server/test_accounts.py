@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from shared_schema.lifecycle import Status
 from shared_schema.operations import CancelTicket
-from shared_schema.sync_protocol import EnrolReply, EnrolRequest
+from shared_schema.sync_protocol import PROTOCOL, EnrolReply, EnrolRequest
 from sync_server.accounts import (
     SESSION_COOKIE,
     Accounts,
@@ -466,7 +466,7 @@ def test_a_phone_enrols_over_http(office: Office) -> None:
     assert (row.holds_operations, row.holds_photos) == (2, 1)
     other = office.client.post("/sync/v1/enrol", json=body | {"device": "phone-b"})
     assert (other.status_code, other.json()["code"]) == (410, "enrolment-used")
-    old = office.client.post("/sync/v1/enrol", json=body | {"protocol": 2})
+    old = office.client.post("/sync/v1/enrol", json=body | {"protocol": PROTOCOL + 1})
     assert (old.status_code, old.json()["code"]) == (426, "upgrade-required")
 
 
