@@ -22,6 +22,7 @@ from sync_server.clock import Clock, milliseconds
 from sync_server.problems import PROBLEM_PAGE, exception_handlers
 from sync_server.services.attention import AttentionQueue
 from sync_server.services.desk import Desk
+from sync_server.services.health import HealthWatch
 from sync_server.services.live import Live
 from sync_server.services.photo_files import PhotoFiles
 from sync_server.services.reference import References
@@ -56,6 +57,7 @@ def create_app(
         "clock": clock,
         "accounts": accounts,
         "attention": AttentionQueue(storage, clock),
+        "health_watch": HealthWatch(storage, photo_files, settings.data, clock),
         "desk": desk,
         "rounds": rounds,
         "photo_files": photo_files,

@@ -55,6 +55,10 @@ class Display:
         later = f"{self._day_in_words(end.date())} " if end.date() != start.date() else ""
         return f"{self._hour(start)}–{later}{self._hour(end)}"
 
+    def span(self, span: timedelta) -> str:
+        """How long, in words."""
+        return dates.format_timedelta(span, threshold=1.2, locale=self._locale)
+
     def _local(self, at: datetime) -> datetime:
         try:
             return at.astimezone(self.zone)

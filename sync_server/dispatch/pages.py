@@ -44,6 +44,7 @@ PLACES = (
     ("attention", "/attention", "inbox", "a"),
     ("technicians", "/technicians", "people", "p"),
     ("devices", "/devices", "device", "d"),
+    ("sync_health", "/sync-health", "pulse", "s"),
     ("prices", "/prices", "prices", "l"),
 )
 """Name, address, icon, and the key that goes there after `g`."""
@@ -61,6 +62,7 @@ KEY_GROUPS = (
             (("g", "a"), "nav.attention"),
             (("g", "p"), "nav.technicians"),
             (("g", "d"), "nav.devices"),
+            (("g", "s"), "nav.sync_health"),
             (("g", "l"), "nav.prices"),
             (("?",), "keys.title"),
         ),

@@ -1,0 +1,238 @@
+"""Sync health: every phone with how far its work has been received, and one sentence for each thing to be done."""
+
+import asyncio
+import hashlib
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from shared_schema.evidence import PhotoSlot
+from shared_schema.operations import AcceptTicket, AddNote, AddPhoto, Clock
+from sync_server.clock import milliseconds
+from sync_server.services.health import AlarmKind
+from sync_server.services.photo_files import PhotoFiles
+from sync_server.settings import Settings
+from sync_server.storage import Writing
+from sync_server.storage.attention import RescuedOperation
+from sync_server.storage.keys import JournalSignature, LearntBy, SignatureFault
+from sync_server.storage.rescues import Rescue
+from sync_server.words import words_in
+from tests.builders.tickets import a_picture
+from tests.sync_server.desk_browser import HTMX, Browser, Page, signed_in
+from tests.sync_server.office import CHEN, WANG, Office, Phone
+
+SAY = words_in("zh-CN")
+KEY = b"k" * 32
+
+
+def at_work(office: Office) -> Phone:
+    """A phone whose first operation has been received and that holds nothing."""
+    phone = office.phone()
+    ticket = office.assigned()
+    phone.write(ticket, AcceptTicket())
+    phone.sync()
+    holds(office, 0, 0)
+    return phone
+
+
+def holds(office: Office, operations: int, photos: int, device: str = "phone-t-chen") -> None:
+    at_ms = milliseconds(office.clock.now())
+    office.storage.write_now(lambda writing: writing.people.heard_from(device, at_ms, operations, photos))
+
+
+def page_of(office: Office) -> Page:
+    answer = signed_in(office).get("/sync-health")
+    assert answer.status == 200
+    return answer.page
+
+
+def alarms(page: Page) -> list[str]:
+    return [kind.value for kind in AlarmKind if SAY(f"alarm.name.{kind.value}") in page.text]
+
+
+def parts(page: Page) -> list[str]:
+    return [given["id"] for _, given in page.elements if given.get("id", "").startswith("health-")]
+
+
+# -- one alarm each ---------------------------------------------------------------------------------------------------
+
+
+def chain_broken(office: Office, phone: Phone) -> None:
+    phone.write(next(iter(phone.tickets)), AddNote("x"), previous_hash="f" * 64)
+    phone.sync()
+    office.storage.write_now(lambda writing: writing.attention.see_all("phone-t-chen", "p-lin", 1))
+
+
+def signature(fault: SignatureFault) -> Callable[[Office, Phone], None]:
+    def fail(office: Office, _phone: Phone) -> None:
+        failed = JournalSignature(signature_failed_at_ms=milliseconds(office.clock.now()), signature_fault=fault)
+        office.storage.write_now(lambda writing: writing.keys.mark("phone-t-chen", failed))
+
+    return fail
+
+
+def revoked_holding(office: Office, _phone: Phone) -> None:
+    holds(office, 3, 2)
+    at_ms = milliseconds(office.clock.now())
+    office.storage.write_now(lambda writing: writing.people.revoke_device("phone-t-chen", at_ms, "p-lin", "手机丢失"))
+
+
+def silent(office: Office, _phone: Phone) -> None:
+    holds(office, 3, 2)
+    office.clock.move(timedelta(hours=9))
+
+
+def hole(office: Office, _phone: Phone) -> None:
+    behind = RescuedOperation("phone-t-chen", 5, "5" * 64, "id", None, 1, b"{}")
+    office.storage.write_now(lambda writing: writing.attention.keep_waiting([behind]))
+
+
+def photos_missing(office: Office, phone: Phone) -> None:
+    phone.write(next(iter(phone.tickets)), AddPhoto("a" * 64, 1000, "image/jpeg", PhotoSlot.BEFORE))
+    phone.sync()
+    office.clock.move(timedelta(hours=25))
+
+
+def clock_jumped(office: Office, phone: Phone) -> None:
+    """Set two days forward, while the clock nobody can set has counted an hour."""
+    now_ms = milliseconds(office.clock.now())
+    anchored = Clock(0, 20, anchored_at_ms=now_ms - 3_600_000, since_anchor_ms=3_600_000)
+    at = office.clock.now() + timedelta(days=2)
+    phone.write(next(iter(phone.tickets)), AddNote("x"), clock=anchored, occurred_at=at)
+    phone.sync()
+
+
+def clock_off(office: Office, phone: Phone) -> None:
+    at = office.clock.now() - timedelta(minutes=42)
+    phone.write(next(iter(phone.tickets)), AddNote("x"), clock=Clock(42 * 60_000, 20), occurred_at=at)
+    phone.sync()
+
+
+def refused(office: Office, phone: Phone) -> None:
+    phone.write(office.received(), AddNote("x"))
+    phone.sync()
+
+
+CASES: list[tuple[AlarmKind, Callable[[Office, Phone], None]]] = [
+    (AlarmKind.CHAIN_BROKEN, chain_broken),
+    (AlarmKind.SIGNATURE_WRONG, signature(SignatureFault.WRONG)),
+    (AlarmKind.ANOTHER_JOURNAL, signature(SignatureFault.ANOTHER_JOURNAL)),
+    (AlarmKind.UNKNOWN_KEY, signature(SignatureFault.UNKNOWN_KEY)),
+    (AlarmKind.REVOKED_HOLDING, revoked_holding),
+    (AlarmKind.SILENT, silent),
+    (AlarmKind.HOLE, hole),
+    (AlarmKind.PHOTOS_MISSING, photos_missing),
+    (AlarmKind.SIGNATURE_MISSING, signature(SignatureFault.MISSING)),
+    (AlarmKind.CLOCK_JUMPED, clock_jumped),
+    (AlarmKind.CLOCK_OFF, clock_off),
+    (AlarmKind.REFUSED, refused),
+]
+
+
+@pytest.mark.parametrize(("kind", "happen"), CASES, ids=[kind.value for kind, _ in CASES])
+def test_each_alarm_is_given_for_its_cause_and_no_other(
+    office: Office, kind: AlarmKind, happen: Callable[[Office, Phone], None]
+) -> None:
+    phone = at_work(office)
+    assert alarms(page_of(office)) == []
+    happen(office, phone)
+    assert alarms(page_of(office)) == [kind.value]
+
+
+def test_every_alarm_has_a_case_here() -> None:
+    assert [kind for kind, _ in CASES] == list(AlarmKind)
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+def test_every_alarm_says_what_to_do_in_one_sentence(office: Office, language: str) -> None:
+    """With nothing left open in it."""
+    phone = at_work(office)
+    for _, happen in CASES:
+        if happen not in {chain_broken, revoked_holding}:
+            happen(office, phone)
+    browser = signed_in(office)
+    browser.cookies["doorstep_language"] = language
+    text = browser.get("/sync-health").page.text
+    assert "{" not in text
+    assert "alarm." not in text
+
+
+# -- the table --------------------------------------------------------------------------------------------------------
+
+
+def test_a_phone_s_line_says_how_far_it_was_received_and_signed(office: Office) -> None:
+    at_work(office)
+    signed = JournalSignature(signed_through=1, signed_hash="h", signed_key=KEY, signature=b"s" * 64, signed_at_ms=1)
+
+    def sign(writing: Writing) -> None:
+        writing.keys.learn("phone-t-chen", KEY, LearntBy.ENROLMENT, 1)
+        writing.keys.mark("phone-t-chen", signed)
+
+    office.storage.write_now(sign)
+    holds(office, 3, 2)
+    page = page_of(office)
+    for words in (
+        "陈师傅的手机",
+        SAY("platform.browser"),
+        SAY("device.holds", operations="3", photos="2"),
+        SAY("health.clock_right"),
+        SAY.count("health.in_order", 1),
+    ):
+        assert words in page.text, words
+    assert SAY("health.signed_all") in {given.get("title") for _, given in page.elements}
+
+
+def test_the_gravest_is_first(office: Office) -> None:
+    phone = at_work(office)
+    office.phone(WANG)
+    refused(office, phone)
+    assert parts(page_of(office)) == ["health-phone-t-chen", "health-phone-t-wang"]
+    holds(office, 1, 0, "phone-t-wang")
+    office.clock.move(timedelta(hours=9))
+    assert parts(page_of(office)) == ["health-phone-t-wang", "health-phone-t-chen"]
+
+
+def test_a_rescue_file_that_was_taken_in_ends_the_alarm(office: Office) -> None:
+    """Of the phone that was revoked while it held work: what it held is here."""
+    phone = at_work(office)
+    revoked_holding(office, phone)
+    office.clock.move(timedelta(hours=1))
+    taken = Rescue("f" * 64, 1000, "phone-t-chen", 1, milliseconds(office.clock.now()), "p-lin", b"{}")
+    office.storage.write_now(lambda writing: writing.rescues.note(taken))
+    page = page_of(office)
+    assert alarms(page) == []
+    assert SAY("health.rescued") in page.text
+
+
+def test_a_photo_that_came_after_all_is_missing_no_more(office: Office, settings: Settings) -> None:
+    phone, picture = at_work(office), a_picture(seed=7)
+    sha256 = hashlib.sha256(picture).hexdigest()
+    phone.write(next(iter(phone.tickets)), AddPhoto(sha256, len(picture), "image/jpeg", PhotoSlot.BEFORE))
+    phone.sync()
+    office.clock.move(timedelta(hours=25))
+    assert alarms(page_of(office)) == ["photos_missing"]
+    photo_files = PhotoFiles(settings.data)
+    asyncio.run(photo_files.store(picture))
+    photo_files.close()
+    assert alarms(page_of(office)) == []
+
+
+def test_an_office_short_of_space_says_so(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type(shutil.disk_usage("/"))(100 * 10**9, 99 * 10**9, 10**9)
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: usage)
+    assert SAY("alarm.office_storage", free="1") in page_of(office).text
+
+
+def test_nobody_has_a_phone_yet(office: Office) -> None:
+    assert SAY("devices.none") in page_of(office).text
+
+
+def test_it_is_for_the_office_and_brings_itself_up_to_date(office: Office) -> None:
+    assert Browser(office).get("/sync-health").location.startswith("/sign-in")
+    browser = signed_in(office)
+    office.phone(CHEN)
+    part = browser.get("/sync-health", **HTMX, **{"HX-Target": "health"})
+    assert "<html" not in part.text
+    assert part.page.with_id("health")["hx-get"] == "/sync-health"
