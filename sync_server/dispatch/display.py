@@ -31,6 +31,13 @@ class Display:
         """Day and time as short as is clear; how long ago on hover."""
         return self._time(at, self.short(at), f"{self.exact(at)} · {self._relative(at)}", "")
 
+    def between(self, earliest: datetime, latest: datetime) -> Markup:
+        """When something happened that is known no better than to lie between two moments."""
+        start, end = self._local(earliest), self._local(latest)
+        later = f"{self._day_in_words(end.date())} " if end.date() != start.date() else ""
+        words = f"{self.short(earliest)}–{later}{self._hour(end)}"
+        return self._time(earliest, words, f"{self.exact(earliest)} – {self.exact(latest)}", "")
+
     def exact(self, at: datetime) -> str:
         return dates.format_datetime(self._local(at), "medium", locale=self._locale)
 

@@ -209,6 +209,7 @@ def page(
                 "now": display.now,
                 "age": display.age,
                 "moment": display.moment,
+                "between": display.between,
                 "exact": display.exact,
                 "day": display.day,
                 "window": display.window,

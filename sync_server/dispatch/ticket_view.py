@@ -24,6 +24,9 @@ from sync_server.words import Words
 _NOTICEABLE = timedelta(minutes=2)
 """An operation received so much later than it was made was made without a network."""
 
+_UNCERTAIN = timedelta(minutes=1)
+"""What is known no better than to so much is shown as the span it is."""
+
 _VISIT_WAY = (
     Status.RECEIVED,
     Status.CONFIRMED,
@@ -58,6 +61,10 @@ class HistoryLine(Struct, frozen=True):
     title: str
     actor: str
     occurred_at: datetime | None
+    between: tuple[datetime, datetime] | None
+    """Where it is not known to the minute."""
+    jumped: bool
+    """The phone's clock had been set."""
     received_at: datetime
     filing: str
     detail: str
@@ -184,6 +191,8 @@ def _line(entry: HistoryEntry, file: TicketFile, words: Words, display: Display)
         title = words("history.reassigned")
     is_phone = entry.device != OFFICE
     delayed = entry.occurred_at is not None and abs(entry.received_at - entry.occurred_at) > _NOTICEABLE
+    made = entry.occurrence
+    is_uncertain = made is not None and made.latest - made.earliest > _UNCERTAIN
     return HistoryLine(
         kind=entry.kind,
         icon=icon_of_operation(entry.kind),
@@ -191,6 +200,8 @@ def _line(entry: HistoryEntry, file: TicketFile, words: Words, display: Display)
         title=title,
         actor=entry.actor_name or words("history.somebody"),
         occurred_at=entry.occurred_at,
+        between=(made.earliest, made.latest) if made and is_uncertain else None,
+        jumped=made is not None and made.jumped,
         received_at=entry.received_at,
         filing=entry.filing.value,
         detail=detail_of(operation, file, words, display) if operation else "",

@@ -14,7 +14,7 @@ from msgspec import Struct
 from shared_schema import wire
 from shared_schema.apply import Filing
 from shared_schema.lifecycle import Kind, Severity, Status
-from shared_schema.moments import happened_at
+from shared_schema.moments import Occurrence, happened_at, occurrence
 from shared_schema.operations import Actor, CreateTicket, Envelope
 from shared_schema.operations import Clock as ClockReading
 from shared_schema.rejections import Rejection
@@ -93,6 +93,8 @@ class HistoryEntry(Struct, frozen=True, kw_only=True):
     """Empty for the desk."""
     occurred_at: datetime | None
     """By the server's clock, as well as the device knew."""
+    occurrence: Occurrence | None
+    """Between which moments it happened, of what a phone did."""
     received_at: datetime
     filing: Filing
     rejection: Rejection | None
@@ -275,8 +277,9 @@ def _file(reading: Reading, photo_files: PhotoFiles, ticket_id: str, history_pag
     envelopes = [envelope for _, envelope in entries if isinstance(envelope, Envelope)]
     names = reading.people.named(_people_on(ticket) | {envelope.actor.person for envelope in envelopes})
     devices = {device.id: device.name for device in reading.people.devices()}
+    not_before = _not_before(reading, [entry for entry in found if entry.device != OFFICE])
     history = [
-        _history_entry(entry, envelope if isinstance(envelope, Envelope) else None, names, devices)
+        _history_entry(entry, envelope if isinstance(envelope, Envelope) else None, names, devices, not_before)
         for entry, envelope in entries
     ]
     from_here = reading.tickets.linked_to(ticket_id)
@@ -304,11 +307,35 @@ def _photos_of(ticket: Ticket) -> set[str]:
     return named
 
 
+def _not_before(reading: Reading, entries: list[Entry]) -> dict[tuple[str, int], datetime]:
+    """(device, number) → before which moment that operation cannot have been made: when the one before it was."""
+    earliest: dict[tuple[str, int], datetime] = {}
+    numbers: dict[str, set[int]] = {}
+    for entry in entries:
+        if entry.position and entry.sequence > 1:
+            numbers.setdefault(entry.device, set()).add(entry.sequence - 1)
+    for device, wanted in numbers.items():
+        for sequence, before in reading.journal.held(device, wanted).items():
+            envelope = wire.decode_envelope(before.raw)
+            if isinstance(envelope, Envelope):
+                made = occurrence(envelope, moment(before.received_at_ms))
+                earliest[device, sequence + 1] = made.earliest
+    return earliest
+
+
 def _history_entry(
-    entry: Entry, envelope: Envelope | None, names: dict[str, str], devices: dict[str, str]
+    entry: Entry,
+    envelope: Envelope | None,
+    names: dict[str, str],
+    devices: dict[str, str],
+    not_before: dict[tuple[str, int], datetime],
 ) -> HistoryEntry:
     verdict = _verdict(entry.verdict)
     actor = envelope.actor.person if envelope else ""
+    received_at = moment(entry.received_at_ms)
+    made = None
+    if envelope is not None and entry.device != OFFICE:
+        made = occurrence(envelope, received_at, not_before.get((entry.device, entry.sequence)))
     return HistoryEntry(
         id=entry.id,
         envelope=envelope,
@@ -318,7 +345,8 @@ def _history_entry(
         device=entry.device,
         device_name=devices.get(entry.device, ""),
         occurred_at=happened_at(envelope) if envelope else None,
-        received_at=moment(entry.received_at_ms),
+        occurrence=made,
+        received_at=received_at,
         filing=verdict.filing,
         rejection=verdict.rejection,
         position=entry.position,

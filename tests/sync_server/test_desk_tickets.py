@@ -11,6 +11,7 @@ from shared_schema.operations import (
     AddPhoto,
     Arrive,
     CancelTicket,
+    Clock,
     ConfirmProblem,
     ConfirmTicket,
     FinishWork,
@@ -20,6 +21,7 @@ from shared_schema.operations import (
     SignOffVisit,
     StartTravel,
 )
+from sync_server.clock import milliseconds
 from sync_server.services.desk import HISTORY_PAGE
 from sync_server.words import words_in
 from tests.builders.tickets import a_picture
@@ -387,3 +389,42 @@ def test_an_operation_that_cannot_be_read_is_in_the_history_all_the_same(office:
     phone.sync()
     text = browser.get(f"/tickets/{ticket}").page.text
     assert SAY("history.unreadable") in text
+
+
+# -- honest time ------------------------------------------------------------------------------------------------------
+
+
+def noted(office: Office, told: timedelta, counted: timedelta) -> str:
+    """A note made without a network `told` after the phone's clock was measured by that clock, `counted` by the one
+    nobody can set; received two hours after the measuring. What the ticket's page then says."""
+    phone, ticket = office.phone(), office.assigned()
+    measured = office.clock.now()
+    clock = Clock(
+        0,
+        20,
+        anchored_at_ms=milliseconds(measured),
+        since_anchor_ms=counted // timedelta(milliseconds=1),
+    )
+    phone.write(ticket, AddNote("换了整流器"), clock=clock, occurred_at=measured + told)
+    office.clock.move(timedelta(hours=2))
+    phone.sync()
+    return signed_in(office).get(f"/tickets/{ticket}").page.text
+
+
+def test_the_history_gives_a_span_where_the_moment_is_not_known(office: Office) -> None:
+    """The phone slept for seven minutes; 09:00 is when its clock was measured."""
+    text = noted(office, timedelta(minutes=69), timedelta(minutes=62))
+    assert f"{SAY('day.today')} 10:01–10:09" in text or f"{SAY('day.today')} 10:02–10:09" in text
+    assert SAY("history.jumped") not in text
+
+
+def test_a_clock_that_was_set_is_marked_with_a_sentence(office: Office) -> None:
+    text = noted(office, timedelta(days=-700), timedelta(minutes=62))
+    assert f"{SAY('day.today')} 10:01–11:00" in text
+    assert SAY("history.jumped") in text
+
+
+def test_a_moment_that_is_known_is_one_moment(office: Office) -> None:
+    text = noted(office, timedelta(minutes=62), timedelta(minutes=62))
+    assert f"陈师傅 · {SAY('day.today')} 10:02 换了整流器" in text
+    assert SAY("history.jumped") not in text
