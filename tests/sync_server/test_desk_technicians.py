@@ -59,6 +59,17 @@ def test_a_qr_code_enrols_one_phone_and_the_page_shows_it_by_itself(office: Offi
     assert "小陈的新手机" in used.page.text
 
 
+def test_an_iphone_is_installed_before_it_is_enrolled(office: Office) -> None:
+    """Its home-screen app has a storage of its own: the link is pasted inside it, and stands on the page."""
+    browser = signed_in(office)
+    page = browser.get("/technicians/t-chen/enrol").page
+    assert SAY("enrol.iphone_hint") in page.text
+    offered = browser.send("/technicians/t-chen/enrol", page.form("/technicians/t-chen/enrol")).page.text
+    steps = [offered.index(SAY(f"enrol.iphone_{step}")) for step in ("install", "open", "paste")]
+    assert steps == sorted(steps)
+    assert offered.index("/app/#enrol=") > steps[-1]
+
+
 def test_an_offer_that_ran_out_says_so_and_offers_another(office: Office) -> None:
     browser = signed_in(office)
     page = browser.get("/technicians/t-chen/enrol").page
