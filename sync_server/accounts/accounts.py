@@ -7,7 +7,7 @@ sign in with it.
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -24,7 +24,17 @@ from sync_server.settings import Settings
 from sync_server.storage import Reading, Storage, Writing
 from sync_server.storage.journal import OFFICE
 from sync_server.storage.keys import LearntBy
-from sync_server.storage.people import DeviceIdentity, DeviceRow, Person, StoredOffer, StoredSession, View
+from sync_server.storage.people import (
+    DEVICE_WITH_TOKEN,
+    DeviceIdentity,
+    DeviceRow,
+    Heard,
+    Person,
+    StoredOffer,
+    StoredSession,
+    View,
+    device_with_token,
+)
 
 SESSION_IDLE = timedelta(hours=10)
 """A working day with its lunch break."""
@@ -225,11 +235,13 @@ class Accounts:
         believed = self._identities.get(token_sha256)
         if believed is not None and now < believed[1]:
             return believed[0]
-        found = await self._storage.glance(lambda reading: reading.people.device_with_token(token_sha256))
+        found = await self._storage.look(
+            lambda looking: looking.rows(DEVICE_WITH_TOKEN, {"token_sha256": token_sha256})
+        )
         self._identities.pop(token_sha256, None)
-        if found is None:
+        if not found:
             return None
-        identity, is_revoked = found
+        identity, is_revoked = device_with_token(found[0])
         if is_revoked:
             raise Problem("device-revoked")
         if len(self._identities) >= _IDENTITIES:
@@ -249,11 +261,9 @@ class Accounts:
         if written is not None and not is_news and abs(at_ms - written[0]) < _HEARD_AFTER_MS:
             return
         self._heard[identity.device] = (at_ms, operations, photos)
-        await self._storage.write(
-            lambda writing: writing.people.heard_from(identity.device, at_ms, operations, photos),
-        )
+        await self._storage.write_together(_note_heard, Heard(identity.device, at_ms, operations, photos))
         if is_news:
-            self._devices_changed()
+            self._tell_of_devices()
 
     async def offer_enrolment(self, person_id: str, by: Person | None) -> EnrolmentOffer | None:
         """A key that enrols one phone for the person within OFFER_LASTS; None where there is no such person at work.
@@ -351,7 +361,11 @@ class Accounts:
         return revoked
 
     def _devices_changed(self) -> None:
+        """A token may have become worth something else."""
         self._identities.clear()
+        self._tell_of_devices()
+
+    def _tell_of_devices(self) -> None:
         for listener in self._on_devices:
             listener()
 
@@ -369,6 +383,11 @@ class Accounts:
 
     def _now_ms(self) -> int:
         return milliseconds(self._clock.now())
+
+
+def _note_heard(writing: Writing, heard: Sequence[Heard]) -> list[None]:
+    writing.people.heard_from_all(heard)
+    return [None] * len(heard)
 
 
 def _sha256(secret: str) -> str:

@@ -39,11 +39,6 @@ class References:
         """The newest, where it has been composed since its sources became `revision`."""
         return self._composed.get(person.id) if revision == self._revision else None
 
-    def version(self, person: Person, revision: int) -> str | None:
-        """What the newest is called, where it is known."""
-        known = self.known(person, revision)
-        return known.version if known else None
-
     def of(self, person: Person, reading: Reading, revision: int) -> Reference:
         """The newest, composed from what `reading` sees, where `revision` is what its sources are at."""
         if revision != self._revision:

@@ -7,12 +7,12 @@ the changes, and the cursor they lead to are all of the same moment.
 A phone whose protocol is older than the office still tells is heard all the same: what it brings is taken and answered.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, Struct
 
 from shared_schema import wire
 from shared_schema.credentials import Reference
@@ -30,13 +30,13 @@ from shared_schema.sync_protocol import (
 )
 from shared_schema.ticket import Ticket
 from sync_server.clock import Clock, milliseconds
-from sync_server.services.operations import arrived, receive
+from sync_server.services.operations import Brought, arrived, receive_together
 from sync_server.services.reference import References
 from sync_server.services.signatures import is_right, note_head
-from sync_server.storage import Reading, Storage, Writing
-from sync_server.storage.people import DeviceIdentity
+from sync_server.storage import Looking, Reading, Storage, Values, Writing
+from sync_server.storage.people import DeviceIdentity, Person
 from sync_server.storage.standing import STANDING, Standing, about, standing_of
-from sync_server.storage.tickets import FeedRow
+from sync_server.storage.tickets import CHANGES, SCOPE, FeedRow
 
 CHANGES_BYTES = 4 * 2**20
 """Changes of more bytes than this are told in several rounds, so that a slow network gets somewhere."""
@@ -46,6 +46,29 @@ _HEADS = 10_000
 _NEVER = (-1, None)
 _OVER = frozenset(status.value for status in OVER)
 _ticket = msgspec.json.Decoder(Ticket).decode
+
+
+class _Round(Struct, frozen=True):
+    """What one phone brings."""
+
+    brought: Brought
+    head: SignedHead | None
+    is_noted: bool
+    """Whether its word about its journal was dealt with earlier."""
+    is_right: bool
+    """Whether that is signed by the key it names."""
+
+
+def _take(writing: Writing, rounds: Sequence[_Round]) -> list[tuple[list[bytes], bool]]:
+    """The verdicts of each, and whether its phone's word about its journal has been dealt with."""
+    verdicts = receive_together(writing, [each.brought for each in rounds])
+    return [
+        (answers, each.is_noted or _note_head(writing, each)) for each, answers in zip(rounds, verdicts, strict=True)
+    ]
+
+
+def _note_head(writing: Writing, each: _Round) -> bool:
+    return note_head(writing, each.brought.device, each.head, right=each.is_right, at_ms=each.brought.at_ms)
 
 
 class Rounds:
@@ -80,7 +103,12 @@ class Rounds:
         short = self._short_answer(identity, request, verdicts, standing)
         if short is not None:
             return short
-        return await self._storage.glance(lambda reading: self._answer(reading, identity, request, verdicts))
+        if self._references.known(identity.person, standing.reference) is None:
+            await self._storage.glance(self._composing_reference(identity.person))
+        return await self._storage.look(lambda looking: self._answer(looking, identity, request, verdicts))
+
+    def _composing_reference(self, person: Person) -> Callable[[Reading], object]:
+        return lambda reading: self._references.of(person, reading, reading.feed.reference_revision())
 
     async def expire(self, after_days: int) -> int:
         """Take tickets that have been over for so many days off their technicians' phones; how many."""
@@ -93,15 +121,10 @@ class Rounds:
         is_noted = head is not None and self._heads.get(identity.device) == head
         if not request.ops and (head is None or is_noted):
             return []
-        brought = [arrived(raw) for raw in request.ops]
+        person, operations = identity.person, [arrived(raw) for raw in request.ops]
+        brought = Brought(identity.device, person, operations, milliseconds(self._clock.now()))
         right = head is not None and not is_noted and is_right(identity.device, head)
-        at_ms = milliseconds(self._clock.now())
-
-        def take(writing: Writing) -> tuple[list[bytes], bool]:
-            verdicts = receive(writing, identity.device, identity.person, brought, at_ms)
-            return verdicts, is_noted or note_head(writing, identity.device, head, right=right, at_ms=at_ms)
-
-        verdicts, settled = await self._storage.write(take)
+        verdicts, settled = await self._storage.write_together(_take, _Round(brought, head, is_noted, right))
         if head is not None and settled:
             if len(self._heads) >= _HEADS:
                 self._heads.clear()
@@ -115,7 +138,8 @@ class Rounds:
         person = identity.person
         if not standing.scope <= request.cursor <= standing.feed or request.cursor < self._resumed_after:
             return None
-        if not request.reference or self._references.version(person, standing.reference) != request.reference:
+        reference = self._references.known(person, standing.reference)
+        if reference is None or reference.version != request.reference:
             return None
         in_step = None
         if request.holding is not None:
@@ -126,10 +150,10 @@ class Rounds:
         return self._encoded(request.protocol, standing, standing.feed, verdicts, in_step=in_step)
 
     def _answer(
-        self, reading: Reading, identity: DeviceIdentity, request: RoundRequest, verdicts: list[bytes]
+        self, looking: Looking, identity: DeviceIdentity, request: RoundRequest, verdicts: list[bytes]
     ) -> bytes:
         person = identity.person
-        standing = standing_of(reading.row(STANDING, about(identity.device, person.id)))
+        standing = standing_of(looking.row(STANDING, about(identity.device, person.id)))
         if 0 < request.cursor < self._resumed_after:
             # The office was restored from a backup since: what this phone was told may be of the history that was
             # lost. A cursor set back makes it take everything anew, and offer its photos again.
@@ -138,14 +162,20 @@ class Rounds:
         cursor = request.cursor if request.cursor <= standing.feed else 0
         rows: list[FeedRow] = []
         if cursor < standing.scope:
-            rows = reading.tickets.changes(person.id, cursor, standing.feed, CHANGES_PER_ROUND + 1)
+            wanted: Values = {
+                "person": person.id,
+                "cursor": cursor,
+                "through": standing.feed,
+                "limit": CHANGES_PER_ROUND + 1,
+            }
+            rows = [FeedRow(*row) for row in looking.rows(CHANGES, wanted)]
         told, more = _page(rows)
         in_step = None
         if request.holding is not None and not rows and cursor == request.cursor:
-            held = holding(reading.tickets.scope(person.id))
+            held = holding(looking.rows(SCOPE, {"person": person.id}))
             self._holdings[person.id] = (standing.scope, held)
             in_step = held == request.holding
-        reference = self._references.of(person, reading, standing.reference)
+        reference = self._references.known(person, standing.reference)
         return self._encoded(
             request.protocol,
             standing,
@@ -154,7 +184,8 @@ class Rounds:
             changes=[self._change(identity, row) for row in told],
             more=more,
             in_step=in_step,
-            reference=reference if reference.version != request.reference else None,
+            # Where its sources have changed just now, the next round brings it.
+            reference=reference if reference is not None and reference.version != request.reference else None,
         )
 
     def _encoded(

@@ -5,7 +5,7 @@ SHA-256. Rows are never deleted but for sessions and offers that ran out; a pers
 `revoked_at_ms`. What a phone's journal holds is storage.journal's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from msgspec import Struct
 from shared_schema.credentials import Certificate
 from shared_schema.lifecycle import Role
 from sync_server.clock import moment
+from sync_server.storage.dialects import ForMany
 from sync_server.storage.keys import DeviceKey, JournalSignature
 from sync_server.storage.metadata import Number, clean, metadata
 
@@ -150,6 +151,15 @@ class DeviceRow(Struct, frozen=True, kw_only=True):
     key: DeviceKey | None = None
 
 
+class Heard(Struct, frozen=True):
+    """A device was in touch; None where it did not say what it still holds."""
+
+    device: str
+    at_ms: int
+    operations: int | None
+    photos: int | None
+
+
 class StoredSession(Struct, frozen=True):
     person: Person
     csrf: str
@@ -173,6 +183,41 @@ class View(Struct, frozen=True):
 
 class LoginTaken(Exception):
     """Another person signs in under this name."""
+
+
+DEVICE_WITH_TOKEN = (
+    sa.select(
+        *(column for column in people.c if column is not people.c.photo),
+        people.c.photo.is_not(None).label("photo"),  # only whether there is one
+        devices.c.id.label("device"),
+        devices.c.revoked_at_ms,
+    )
+    .join_from(devices, people)
+    .where(devices.c.token_sha256 == sa.bindparam("token_sha256"), people.c.active)
+)
+_IN_DEVICE_WITH_TOKEN = DEVICE_WITH_TOKEN.selected_columns.keys()
+
+_at_ms = sa.bindparam("at_ms", type_=Number)
+_HEARD = ForMany(
+    sa.update(devices)
+    .where(devices.c.id == sa.bindparam("heard"))
+    .values(
+        last_heard_at_ms=_at_ms,
+        holds_operations=sa.func.coalesce(sa.bindparam("operations", type_=Number), devices.c.holds_operations),
+        holds_photos=sa.func.coalesce(sa.bindparam("photos", type_=Number), devices.c.holds_photos),
+        holds_since_ms=sa.case(
+            (sa.bindparam("holds", type_=sa.Boolean), sa.func.coalesce(devices.c.holds_since_ms, _at_ms)),
+            (sa.bindparam("holds_nothing", type_=sa.Boolean), sa.null()),
+            else_=devices.c.holds_since_ms,
+        ),
+    )
+)
+
+
+def device_with_token(row: Sequence[Any]) -> tuple[DeviceIdentity, bool]:
+    """The device of an active person, and whether it has been revoked, from a row of DEVICE_WITH_TOKEN."""
+    named = dict(zip(_IN_DEVICE_WITH_TOKEN, row, strict=True))
+    return DeviceIdentity(named["device"], _person(named)), named["revoked_at_ms"] is not None
 
 
 class People:
@@ -276,10 +321,8 @@ class People:
 
     def device_with_token(self, token_sha256: str) -> tuple[DeviceIdentity, bool] | None:
         """The device of an active person, and whether it has been revoked."""
-        wanted = sa.select(people, devices.c.id.label("device"), devices.c.revoked_at_ms)
-        wanted = wanted.join_from(devices, people).where(devices.c.token_sha256 == token_sha256, people.c.active)
-        row = self._connection.execute(wanted).mappings().first()
-        return (DeviceIdentity(row["device"], _person(row)), row["revoked_at_ms"] is not None) if row else None
+        row = self._connection.execute(DEVICE_WITH_TOKEN, {"token_sha256": token_sha256}).first()
+        return device_with_token(row) if row else None
 
     def device_owner(self, device: str) -> str | None:
         return self._connection.execute(sa.select(devices.c.person).where(devices.c.id == device)).scalar()
@@ -300,17 +343,23 @@ class People:
             self._connection.execute(devices.insert(), [values | {"id": device, "person": person_id}])
 
     def heard_from(self, device: str, at_ms: int, operations: int | None, photos: int | None) -> None:
-        """The device was in touch; None where it did not say what it still holds."""
-        values: dict[str, Any] = {"last_heard_at_ms": at_ms}
-        if operations is not None:
-            values["holds_operations"] = operations
-        if photos is not None:
-            values["holds_photos"] = photos
-        if operations or photos:
-            values["holds_since_ms"] = sa.func.coalesce(devices.c.holds_since_ms, at_ms)
-        elif operations == photos == 0:
-            values["holds_since_ms"] = None
-        self._update(devices, devices.c.id == device, values)
+        self.heard_from_all([Heard(device, at_ms, operations, photos)])
+
+    def heard_from_all(self, heard: Iterable[Heard]) -> None:
+        _HEARD.execute(
+            self._connection,
+            [
+                {
+                    "heard": each.device,
+                    "at_ms": each.at_ms,
+                    "operations": each.operations,
+                    "photos": each.photos,
+                    "holds": bool(each.operations or each.photos),
+                    "holds_nothing": each.operations == each.photos == 0,
+                }
+                for each in heard
+            ],
+        )
 
     def revoke_device(self, device: str, at_ms: int, revoked_by: str, reason: str) -> bool:
         """False where there is no such device in use. The key it was enrolled with opens nothing any more."""
@@ -411,7 +460,7 @@ def _moment(at_ms: int | None) -> datetime | None:
     return None if at_ms is None else moment(at_ms)
 
 
-def _person(row: "sa.RowMapping") -> Person:
+def _person(row: "Mapping[str, Any] | sa.RowMapping") -> Person:
     return Person(
         id=row["id"],
         role=Role(row["role"]),
@@ -423,6 +472,6 @@ def _person(row: "sa.RowMapping") -> Person:
         certificates=msgspec.json.decode(row["certificates"], type=tuple[Certificate, ...]),
         credential_until=date.fromisoformat(row["credential_until"]) if row["credential_until"] else None,
         language=row["language"],
-        active=row["active"],
-        has_photo=row["photo"] is not None,
+        active=bool(row["active"]),
+        has_photo=bool(row["photo"]),
     )

@@ -43,8 +43,9 @@ def route_handlers(accounts: Accounts, rounds: Rounds, settings: Settings) -> li
             await accounts.heard_from(identity, request.headers.get("doorstep-holding", ""))
             raise Problem("upgrade-required")
         reply = await rounds.round(identity, asked)
-        await accounts.heard_from(identity, request.headers.get("doorstep-holding", ""))
         await _answer(send, reply, request.headers.get("accept-encoding", ""))
+        # The phone has its answer by now: what it says it holds is for the desk.
+        await accounts.heard_from(identity, request.headers.get("doorstep-holding", ""))
 
     return [round_]
 
