@@ -29,7 +29,7 @@ from sync_server.services.reference import References
 from sync_server.services.rounds import Rounds
 from sync_server.settings import Settings
 from sync_server.storage import Storage, StorageUnavailable
-from sync_server.sync import enrolment, uploads
+from sync_server.sync import description, enrolment, uploads
 from sync_server.sync import rounds as round_endpoint
 
 EXPIRY_EVERY = timedelta(hours=1)
@@ -86,6 +86,7 @@ def create_app(
             *round_endpoint.route_handlers(accounts, rounds, settings),
             *enrolment.route_handlers,
             *uploads.route_handlers,
+            *description.route_handlers,
             *dispatch.route_handlers,
             *app_files.route_handlers,
         ],
@@ -93,7 +94,7 @@ def create_app(
         exception_handlers=exception_handlers,
         lifespan=[running],
         state=State({"live": live, PROBLEM_PAGE: dispatch.problem_page(settings, clock)}),
-        openapi_config=None,
+        openapi_config=None,  # see sync.description
         logging_config=None,
     )
 

@@ -14,7 +14,7 @@ import secrets
 from email.utils import format_datetime
 from typing import Any
 
-from litestar import HttpMethod, Request, Response, Router, delete, head, patch, post, route
+from litestar import HttpMethod, MediaType, Request, Response, Router, delete, head, patch, post, route
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import InternalServerException
 from litestar.params import FromPath
@@ -240,7 +240,7 @@ class Uploads:
         if not await self._files.discard_upload(upload.id):
             raise _locked()
         await self._storage.write(lambda writing: writing.uploads.forget([upload.id]))
-        return Response(None, status_code=204)
+        return _without_body(204, {})
 
     # -- where an upload stands ----------------------------------------------------------------------------------------
 
@@ -329,7 +329,7 @@ class Uploads:
         headers = {"Upload-Offset": str(offset)} | more
         if upload.state is UploadState.UNFINISHED:
             headers["Upload-Expires"] = format_datetime(moment(upload.expires_at_ms), usegmt=True)
-        return Response(None, status_code=status, headers=headers)
+        return _without_body(status, headers)
 
     def _now_ms(self) -> int:
         return milliseconds(self._clock.now())
@@ -381,6 +381,11 @@ def _at_another_offset(offset: int) -> Problem:
     return Problem("upload-offset-wrong", headers={"Upload-Offset": str(offset)})
 
 
+def _without_body(status: int, headers: dict[str, str]) -> Response[None]:
+    """As JSON, nothing would be `null`, and sent: in answer to a creation, or to a HEAD that had to come as a POST."""
+    return Response(None, status_code=status, headers=headers, media_type=MediaType.TEXT)
+
+
 def _go_on() -> None:
     """What a writer does that is asked to leave while it is not waiting for its client."""
 
@@ -410,7 +415,7 @@ async def options(photo_files: NamedDependency[PhotoFiles]) -> Response[None]:
         "Tus-Max-Size": str(photo_files.limit_bytes),
         "Tus-Checksum-Algorithm": ",".join(CHECKSUMS),
     }
-    return Response(None, status_code=204, headers=headers)
+    return _without_body(204, headers)
 
 
 @post("/")
