@@ -112,6 +112,8 @@ class StoreFile:
     def _change_with_copy(self) -> None:
         try:
             self._migrate()
+            self._close()
+            self._open()  # the connection that changed it would believe what it remembers of the file
             self._check()
         except Exception as fault:  # a step is our code, and may be wrong in any way
             self._put_back(str(fault))
