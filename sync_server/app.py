@@ -26,6 +26,7 @@ from sync_server.services.health import HealthWatch
 from sync_server.services.live import Live
 from sync_server.services.photo_files import PhotoFiles
 from sync_server.services.reference import References
+from sync_server.services.rescue import RescueDesk
 from sync_server.services.rounds import Rounds
 from sync_server.settings import Settings
 from sync_server.storage import Storage, StorageUnavailable
@@ -63,13 +64,15 @@ def create_app(
         "photo_files": photo_files,
     }
     live = given["live"] = Live(desk.feed_position)
+    rescue = given["rescue"] = RescueDesk(storage, photo_files, clock, live.photos_changed)
     accounts.on_devices(live.devices_changed)
 
     @contextlib.asynccontextmanager
     async def running(_app: Litestar) -> AsyncIterator[None]:
+        await rescue.prepare()
         live.open()
         stop_telling = storage.on_feed(live.feed_is_at)
-        expiring = asyncio.create_task(_expire_now_and_then(rounds, photo_files, storage, settings, clock))
+        expiring = asyncio.create_task(_expire_now_and_then(rounds, photo_files, rescue, storage, settings, clock))
         try:
             yield
         finally:
@@ -107,12 +110,13 @@ def _always(value: Any) -> Callable[[], Any]:
 
 
 async def _expire_now_and_then(
-    rounds: Rounds, photo_files: PhotoFiles, storage: Storage, settings: Settings, clock: Clock
+    rounds: Rounds, photo_files: PhotoFiles, rescue: RescueDesk, storage: Storage, settings: Settings, clock: Clock
 ) -> None:
     while True:
         try:
             await rounds.expire(settings.expiry_days)
             await photo_files.discard_expired(storage, milliseconds(clock.now()))
+            await rescue.place_waiting()
         except (StorageUnavailable, OSError):
             log.warning("what has run out stays for another hour", exc_info=True)
         await asyncio.sleep(EXPIRY_EVERY.total_seconds())

@@ -1,4 +1,5 @@
-"""What a phone carries to look things up: the technician's work credential, the price list, names, the office's number.
+"""What a phone carries to look things up: the technician's work credential, the price list, names, the office's number
+and its key for rescue files.
 
 Composed from the people and the price list whenever either has changed, and named by the hash of its content, so that a
 phone is sent it only when it has something else.
@@ -8,12 +9,13 @@ import hashlib
 from datetime import date
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from shared_schema.credentials import Credential, Price, Reference
 from shared_schema.wire import encode
 from sync_server.settings import Settings
 from sync_server.storage import Reading
+from sync_server.storage.keys import RESCUE
 from sync_server.storage.people import Person
 
 _NEVER_EXPIRES = date(9999, 12, 31)
@@ -24,6 +26,7 @@ class _ForAll(Struct, frozen=True):
 
     prices: tuple[Price, ...]
     people: dict[str, str]
+    rescue_key: bytes | UnsetType
 
 
 class References:
@@ -53,7 +56,8 @@ class References:
     def _compose(self, person: Person, reading: Reading) -> Reference:
         if self._for_all is None:
             people = {each.id: each.name for each in reading.people.everybody()}
-            self._for_all = _ForAll(reading.prices.all(), people)
+            rescue = reading.keys.secret(RESCUE)
+            self._for_all = _ForAll(reading.prices.all(), people, rescue.public if rescue else UNSET)
         reference = Reference(
             version="0" * 64,
             credential=Credential(
@@ -70,5 +74,6 @@ class References:
             prices=self._for_all.prices,
             office_phone=self._settings.office_phone,
             people=self._for_all.people,
+            rescue_key=self._for_all.rescue_key,
         )
         return msgspec.structs.replace(reference, version=hashlib.sha256(encode(reference)).hexdigest())

@@ -330,6 +330,12 @@ class Attention:
             wanted = wanted.where(rescued.sequence.between(1, through))
         return [RescuedOperation(*row) for row in self._connection.execute(wanted)]
 
+    def count_waiting(self, device: str) -> int:
+        """How many operations of the device stand behind a gap."""
+        behind = (rescued_operations.c.device == device) & (rescued_operations.c.sequence > 0)
+        counted = sa.select(sa.func.count()).select_from(rescued_operations).where(behind)
+        return int(self._connection.execute(counted).scalar_one())
+
     def waiting_by_device(self) -> dict[str, int]:
         """How many stand behind a gap in each device's journal; devices without are not there."""
         counted = sa.select(rescued_operations.c.device, sa.func.count().label("waiting")).group_by(

@@ -182,6 +182,12 @@ class Journal:
         rows = self._connection.execute(_HELD, {"device": device, "sequences": list(sequences)})
         return {row.sequence: Entry(*row) for row in rows}
 
+    def aside(self, device: str, sequences: Iterable[int]) -> set[tuple[int, str]]:
+        """What was set aside under these numbers: number and hash."""
+        wanted = (set_aside.c.device == device) & set_aside.c.sequence.in_(list(sequences))
+        rows = self._connection.execute(sa.select(set_aside.c.sequence, set_aside.c.hash).where(wanted))
+        return {(row.sequence, row.hash) for row in rows}
+
     def known(self, ids: Collection[str]) -> set[str]:
         """Which of these operation ids any journal holds."""
         return {known for (known,) in _KNOWN.rows(self._connection, ids)}

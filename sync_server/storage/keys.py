@@ -35,6 +35,10 @@ secrets = sa.Table(
 )
 
 
+RESCUE = "rescue"
+"""The secret that rescue files are sealed for: P-256, private as PKCS #8, public as an uncompressed point."""
+
+
 class LearntBy(str, Enum):
     """How the office came to believe that a key is a device's."""
 
