@@ -4,6 +4,8 @@ Invented throughout: names, work numbers and certificates belong to nobody, tele
 never handed out.
 """
 
+from datetime import timedelta
+
 from msgspec import Struct
 
 from shared_schema.credentials import Price
@@ -44,6 +46,44 @@ class SamplePerson(Struct, frozen=True):
     login: str = ""
     handset: str = ""
     """The name this technician's phone was enrolled under."""
+
+
+class Mishap(Struct, frozen=True):
+    """What does not go smoothly, so that the pages for it have something to show."""
+
+    silent_person: str
+    """Whose second phone has been silent since `silent_for`, with work on it."""
+    silent_handset: str
+    silent_for: timedelta
+    silent_operations: int
+    silent_photos: int
+    newer_person: str
+    """Whose app was newer than the office for a moment: an operation that is not known here."""
+    newer_words: str
+    set_person: str
+    """Whose phone's clock somebody has set, for the last `set_for`."""
+    set_by: timedelta
+    set_for: timedelta
+    slept_for: timedelta
+    """For so long a phone without a network slept before each entry."""
+    unsigned_person: str
+    """Whose phone cannot sign."""
+
+
+MISHAPS = Mishap(
+    silent_person="t-wang",
+    silent_handset="王建国的旧华为",
+    silent_for=timedelta(hours=30),
+    silent_operations=4,
+    silent_photos=2,
+    newer_person="t-liu",
+    newer_words="窗帘电机一台，轨道支架四个，从车上领用。",
+    set_person="t-li",
+    set_by=timedelta(hours=-26),
+    set_for=timedelta(minutes=75),
+    slept_for=timedelta(minutes=7),
+    unsigned_person="t-zhou",
+)
 
 
 def _technician(

@@ -4,22 +4,37 @@ So its history, its feed and its journals are what the same days at a real compa
 played: each step is done at the moment the story gives it.
 """
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from msgspec import Raw
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import UNSET, Raw, UnsetType
+from msgspec.structs import replace
 
 from shared_schema import operations as op
 from shared_schema import wire
 from shared_schema.apply import Filing
 from shared_schema.credentials import Certificate
+from shared_schema.identifiers import uuid7
 from shared_schema.operations import FIRST_HASH, Actor, Envelope
 from shared_schema.operations import Clock as ClockReading
-from shared_schema.sync_protocol import PROTOCOL, EnrolReply, EnrolRequest, PutTicket, RoundReply, RoundRequest
+from shared_schema.sync_protocol import (
+    PROTOCOL,
+    EnrolReply,
+    EnrolRequest,
+    PutTicket,
+    RoundReply,
+    RoundRequest,
+    SignedHead,
+    Verdict,
+    head_text,
+)
 from shared_schema.ticket import Ticket
 from sync_server.accounts import Accounts, access_ticket
+from sync_server.clock import milliseconds
 from sync_server.sample import portraits
-from sync_server.sample.company import PEOPLE, PRICES, TECHNICIANS, SamplePerson
+from sync_server.sample.company import MISHAPS, PEOPLE, PRICES, TECHNICIANS, SamplePerson
 from sync_server.sample.story import Step, steps
 from sync_server.services.desk import Desk
 from sync_server.services.photo_files import PhotoFiles, Stored
@@ -83,10 +98,11 @@ class _Company:
             await self._join(person)
         self._storage.write_now(lambda writing: writing.prices.replace(PRICES))
         for person in TECHNICIANS:
-            await self._enrol(person)
+            self._phones[person.id] = await self._enrol(person, f"sample-{person.id}", person.handset)
         for step in told:
             self._clock.be(step.at)
             await self._do(step)
+        await self._go_wrong(told)
         self._clock.be(self._now - timedelta(minutes=4))
         for phone in self._phones.values():
             await phone.exchange()
@@ -115,14 +131,33 @@ class _Company:
         )
         self._people[person.id] = person
 
-    async def _enrol(self, sample: SamplePerson) -> None:
+    async def _enrol(self, sample: SamplePerson, device: str, handset: str) -> "_Phone":
         offer = await self._accounts.offer_enrolment(sample.id, None)
         assert offer is not None, sample.id
-        device = f"sample-{sample.id}"
-        reply = await self._accounts.enrol(EnrolRequest(PROTOCOL, offer.key, device, sample.handset, "phone"))
+        key = None if sample.id == MISHAPS.unsigned_person else Ed25519PrivateKey.generate()
+        public_key = key.public_key().public_bytes_raw() if key else UNSET
+        request = EnrolRequest(PROTOCOL, offer.key, device, handset, "phone", public_key)
+        reply = await self._accounts.enrol(request)
         assert isinstance(reply, EnrolReply), reply
         identity = DeviceIdentity(device, self._people[sample.id])
-        self._phones[sample.id] = _Phone(identity, self._rounds, self._accounts)
+        return _Phone(identity, self._rounds, self._accounts, self._clock, key)
+
+    async def _go_wrong(self, told: list[Step]) -> None:
+        """A phone that falls silent with work on it, and an entry that the office does not know."""
+        silent = next(person for person in TECHNICIANS if person.id == MISHAPS.silent_person)
+        self._clock.be(self._now - timedelta(days=9))
+        phone = await self._enrol(silent, f"sample-{silent.id}-2", MISHAPS.silent_handset)
+        self._clock.be(self._now - MISHAPS.silent_for)
+        phone.holds_operations, phone.holds_photos = MISHAPS.silent_operations, MISHAPS.silent_photos
+        await phone.exchange()
+        last = next(step for step in reversed(told) if step.person == MISHAPS.newer_person)
+        at = max(last.at, self._now - timedelta(minutes=40)) + timedelta(seconds=10)
+        self._clock.be(at)
+        identifier = uuid7(int(at.timestamp() * 1000), hashlib.sha256(last.operation_id.encode()).digest()[:10])
+        newer = replace(last, at=at, operation_id=identifier, is_offline=False)
+        phone = self._phones[MISHAPS.newer_person]
+        phone.record(newer, op.AddNote(MISHAPS.newer_words), kind="use_parts")
+        assert await phone.exchange() == 1
 
     async def _do(self, step: Step) -> None:
         if step.told is None:
@@ -134,9 +169,10 @@ class _Company:
         if phone := self._phones.get(step.person):
             if not step.is_offline:
                 await phone.exchange()
-            phone.record(step, operation)
+            was_set = step.person == MISHAPS.set_person and self._now - step.at < MISHAPS.set_for
+            phone.record(step, operation, set_by=MISHAPS.set_by if was_set else timedelta())
             if not step.is_offline:
-                await phone.exchange()
+                assert await phone.exchange() == 0, step
         else:
             await self._decide(step, operation, ticket)
         if step.photo and step.is_photo_held:
@@ -166,20 +202,33 @@ class _Company:
 class _Phone:
     """A technician's phone, as far as the office can tell."""
 
-    def __init__(self, identity: DeviceIdentity, rounds: Rounds, accounts: Accounts) -> None:
+    def __init__(
+        self,
+        identity: DeviceIdentity,
+        rounds: Rounds,
+        accounts: Accounts,
+        clock: PlayedClock,
+        key: Ed25519PrivateKey | None,
+    ) -> None:
         self._identity = identity
         self._rounds = rounds
         self._accounts = accounts
+        self._clock = clock
+        self._key = key
         self._sequence = 0
         self._last_hash = FIRST_HASH
         self._waiting: list[bytes] = []
         self._cursor = 0
         self._reference = ""
         self._versions: dict[str, int] = {}
-        self._clock = ClockReading(offset_ms=sum(identity.device.encode()) % 900 - 300, uncertainty_ms=120)
+        self._offset = timedelta(milliseconds=sum(identity.device.encode()) % 900 - 300)
+        self._measured: datetime | None = None
+        self.holds_operations = 0
         self.holds_photos = 0
 
-    def record(self, step: Step, operation: op.Operation) -> None:
+    def record(self, step: Step, operation: op.Operation, *, set_by: timedelta = timedelta(), kind: str = "") -> None:
+        """`set_by`: by how much somebody has set the clock since it was measured; `kind`: a newer app's."""
+        at = step.at.astimezone(UTC)
         envelope = Envelope(
             id=step.operation_id,
             device=self._identity.device,
@@ -187,32 +236,40 @@ class _Phone:
             ticket=step.ticket,
             actor=Actor(self._identity.person.id, self._identity.person.role),
             base_version=self._versions.get(step.ticket, 0),
-            occurred_at=step.at.astimezone(UTC) - timedelta(milliseconds=self._clock.offset_ms),
-            clock=self._clock,
+            occurred_at=at - self._offset + set_by,
+            clock=self._reading(at, slept=MISHAPS.slept_for if step.is_offline else timedelta()),
             previous_hash=self._last_hash,
             operation=operation,
         )
         raw = wire.encode(envelope)
+        if kind:
+            raw = raw.replace(f'"kind":"{op.kind_of(operation)}"'.encode(), f'"kind":"{kind}"'.encode())
         self._sequence += 1
         self._last_hash = wire.hash_of(raw)
         self._waiting.append(raw)
 
-    async def exchange(self) -> None:
-        """Send what waits and hear what is new."""
+    def _reading(self, at: datetime, slept: timedelta) -> ClockReading:
+        offset_ms = self._offset // timedelta(milliseconds=1)
+        if self._measured is None:
+            return ClockReading(offset_ms, 120)
+        counted = max(at - self._measured - slept, timedelta())
+        return ClockReading(offset_ms, 120, milliseconds(self._measured), counted // timedelta(milliseconds=1))
+
+    async def exchange(self) -> int:
+        """Send what waits and hear what is new; how much of it was refused."""
         request = RoundRequest(
             PROTOCOL,
             self._identity.device,
             self._cursor,
             ops=[Raw(raw) for raw in self._waiting],
             reference=self._reference,
+            head=self._head(),
         )
         reply = wire.decode(await self._rounds.round(self._identity, request), RoundReply)
         assert isinstance(reply, RoundReply), reply
         assert reply.received_through == self._sequence, (reply, self._sequence)
-        for raw in reply.verdicts:
-            verdict = wire.decode_verdict(raw)
-            assert not isinstance(verdict, wire.Unreadable), verdict
-            assert verdict.filing is not Filing.REFUSED, (verdict, self._identity.device)
+        verdicts = [wire.decode_verdict(raw) for raw in reply.verdicts]
+        refused = [each for each in verdicts if isinstance(each, Verdict) and each.filing is Filing.REFUSED]
         self._waiting = []
         for raw in reply.changes:
             change = wire.decode_change(raw)
@@ -220,4 +277,14 @@ class _Phone:
                 self._versions[change.ticket.id] = change.ticket.version
         self._cursor = reply.cursor
         self._reference = reply.reference.version if reply.reference else self._reference
-        await self._accounts.heard_from(self._identity, f"operations=0; photos={self.holds_photos}")
+        self._measured = self._clock.now()
+        holding = f"operations={self.holds_operations}; photos={self.holds_photos}"
+        await self._accounts.heard_from(self._identity, holding)
+        return len(refused)
+
+    def _head(self) -> SignedHead | UnsetType:
+        if self._key is None or not self._sequence:
+            return UNSET
+        text = head_text(self._identity.device, self._sequence, self._last_hash)
+        public_key = self._key.public_key().public_bytes_raw()
+        return SignedHead(self._sequence, self._last_hash, public_key, self._key.sign(text))
