@@ -20,7 +20,7 @@ from field_app.screens.root import Root
 from field_app.settings import from_environment
 from field_app.state.app import AppState
 from field_app.state.phone import Phone
-from field_app.store import StorageUnavailable, StoreTooNew
+from field_app.store import NoRoomToUpdate, StorageUnavailable, StoreTooNew, UpdateFailed
 
 _phones: dict[str, Phone] = {}
 """The stores this process has opened: a page that is loaded again, or a second window of `make app`, shares one."""
@@ -62,6 +62,10 @@ def _reason(fault: Exception) -> str:
             return failure.IN_USE
         case StoreTooNew():
             return failure.TOO_NEW
+        case NoRoomToUpdate():
+            return failure.NO_ROOM
+        case UpdateFailed():
+            return failure.UPDATE_FAILED
         case StorageUnavailable():
             return failure.UNAVAILABLE
         case _:

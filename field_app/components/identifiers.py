@@ -21,8 +21,13 @@ own element is an `input` or `textarea` inside the identified one.
     signature    signature · signature-pad · signature-clear · signature-clear-sure · signature-submit
     objection    objection · objection-words · objection-photo · objection-submit
     handed back  handed-back · back-to-ticket
-    sync         sync · saved-through · received-through · entry-<sequence> · mark-read-<sequence> · last-round
-    me           me · me-credential · prices · language-zh_CN language-en · theme-system theme-light theme-dark
+    sync         sync · saved-through · received-through · entry-<sequence> · last-round · to-attention attend ·
+                 storage storage-keep · rescue rescue-make rescue-made
+    attention    attention · refusal-<sequence> · typed-<sequence> · correct-<n> again-<n> note-<n> withdraw-<n>
+                 withdraw-sure-<n> withdraw-not-<n> · nothing-to-attend
+    me           me · me-credential · prices · language-zh_CN language-en · theme-system theme-light theme-dark ·
+                 leave-phone
+    leave        leave · held · leave-now
     failures     failure · failure-retry
 """
 

@@ -15,11 +15,14 @@ from field_app.words import LANGUAGES, Words
 
 INSECURE, UNSUPPORTED, DENIED = "insecure", "unsupported", "denied"
 IN_USE, TOO_NEW, UNAVAILABLE, UNEXPECTED = "in-use", "too-new", "unavailable", "unexpected"
+NO_ROOM, UPDATE_FAILED = "no-room", "update-failed"
 
 _ICONS = {
     INSECURE: ft.Icons.LOCK_OPEN,
     IN_USE: ft.Icons.TAB_UNSELECTED,
     TOO_NEW: ft.Icons.SYSTEM_UPDATE_ALT,
+    NO_ROOM: ft.Icons.SD_CARD_ALERT_OUTLINED,
+    UPDATE_FAILED: ft.Icons.SYSTEM_UPDATE_ALT,
 }
 
 

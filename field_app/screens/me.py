@@ -9,6 +9,7 @@ from field_app.components import buttons, fields, text
 from field_app.components.boundary import component
 from field_app.components.frame import card, page_view
 from field_app.components.identifiers import identified
+from field_app.screens.leaving import leave_row
 from field_app.settings import VERSION
 from field_app.state.app import AppState, Handler, ThemeChoice
 from field_app.state.current import use_app
@@ -63,6 +64,7 @@ def MePage() -> ft.Control:
             spacing=10,
         ),
         _device(app),
+        leave_row(app),
         card(
             text.note(words("me.about"), strong=True),
             text.body(words("me.version", version=VERSION)),

@@ -7,11 +7,13 @@ import flet as ft
 from field_app.components import text
 from field_app.components.boundary import component
 from field_app.components.frame import card, page_view
+from field_app.screens.attention import AttentionPage
 from field_app.screens.camera import CameraPage
 from field_app.screens.credential import CredentialAtTheDoor, OwnCredential
 from field_app.screens.enrol import Enrol
 from field_app.screens.forms import FinishPage, NotePage, ProblemPage, WaitPage
 from field_app.screens.hand_over import HandedBackPage, HandOverPage, ObjectionPage
+from field_app.screens.leaving import LeavePage
 from field_app.screens.me import MePage, PricesPage
 from field_app.screens.photo import PhotoPage
 from field_app.screens.signature import SignaturePage
@@ -61,13 +63,14 @@ def _routes() -> list[ft.Route]:
     ]
     return [
         ft.Route(path="enrol", component=EnrolAgain),
-        ft.Route(path="sync", component=SyncPage),
+        ft.Route(path="sync", component=SyncPage, children=[ft.Route(path="attention", component=AttentionPage)]),
         ft.Route(
             path="me",
             component=MePage,
             children=[
                 ft.Route(path="credential", component=OwnCredential),
                 ft.Route(path="prices", component=PricesPage),
+                ft.Route(path="leave", component=LeavePage),
             ],
         ),
         ft.Route(component=Today, children=[ft.Route(path="tickets/:ticket", component=TicketPage, children=visit)]),

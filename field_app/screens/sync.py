@@ -7,6 +7,9 @@ from field_app.components import badges, buttons, text
 from field_app.components.boundary import component, memo
 from field_app.components.frame import card, heading, page_view
 from field_app.components.identifiers import identified
+from field_app.components.rescue import rescue_card
+from field_app.components.storage_meter import storage_card
+from field_app.device.contract import StorageState
 from field_app.state.app import AppState
 from field_app.state.current import use_app
 from field_app.state.rejections import sentence
@@ -24,6 +27,13 @@ def SyncPage() -> ft.Control:
     app = use_app()
     words, store, status = app.words, app.phone.store, app.phone.engine.status
     pages, set_pages = ft.use_state(1)
+    nothing_yet: StorageState | None = None
+    storage, set_storage = ft.use_state(nothing_yet)
+
+    async def look_at_storage() -> None:
+        set_storage(await app.phone.device.storage())
+
+    ft.use_effect(look_at_storage, dependencies=[])
 
     async def sync_now() -> None:
         app.phone.engine.wake()
@@ -32,15 +42,13 @@ def SyncPage() -> ft.Control:
     entries = store.journal(limit=shown + 1)
     is_cut = len(entries) > shown
     del entries[shown:]
-    refused = store.refused_unread()
-    unread = {entry.id for entry in refused}
+    refused = len(store.refusals())
     waiting = [entry for entry in entries if entry.state is EntryState.WAITING]
-    answered = [entry for entry in entries if entry.state is not EntryState.WAITING and entry.id not in unread]
+    answered = [entry for entry in entries if entry.state is not EntryState.WAITING]
     photos = store.photos_waiting()
     body: list[ft.Control] = [*_standing(app), _counts(app, entries)]
     if refused:
-        body.append(heading(words("sync.refused")))
-        body += [_refused(app, entry) for entry in refused]
+        body.append(_to_attention(app, refused))
     if photos:
         body.append(heading(words.count("sync.photos", len(photos))))
         body.append(card(*(_photo(app, state) for state in photos), spacing=12))
@@ -54,6 +62,7 @@ def SyncPage() -> ft.Control:
         body.append(buttons.quiet("more", words("today.more"), app.doing(lambda: set_pages(pages + 1))))
     if not entries:
         body.append(card(text.note(words("sync.nothing"))))
+    body += [storage_card(app, storage, look_at_storage), rescue_card(app)]
     return page_view(
         app,
         "sync",
@@ -175,16 +184,22 @@ def _kind(entry: JournalEntry, words: Words) -> str:
     return words.shared(key) if words.knows_shared(key) else entry.kind
 
 
-def _refused(app: AppState, entry: JournalEntry) -> ft.Control:
+def _to_attention(app: AppState, refused: int) -> ft.Control:
     words = app.words
-    return card(
-        EntryRow(entry, words, words.moment(entry.recorded_at, app.today()), key=entry.id),
-        text.note(words("sync.refused-kept")),
-        buttons.secondary(
-            f"mark-read-{entry.sequence}",
-            words("sync.mark-read"),
-            app.doing(lambda: app.phone.store.mark_read(entry.id)),
-            icon=ft.Icons.DONE,
+    return identified(
+        "to-attention",
+        card(
+            ft.Row(
+                [
+                    ft.Icon(ft.Icons.ERROR_OUTLINE, color=theme.ATTENTION),
+                    text.strong(words.count("sync.refused", refused), expand=True),
+                ],
+                spacing=10,
+            ),
+            text.note(words("sync.refused-kept")),
+            buttons.secondary(
+                "attend", words("sync.attend"), app.going("/sync/attention"), icon=ft.Icons.ARROW_FORWARD
+            ),
         ),
     )
 

@@ -206,10 +206,6 @@ class Journal:
         )
         return int(row[0]) if row else 0
 
-    def count_refused_unread(self) -> int:
-        row = self._file.row("SELECT count(*) FROM journal WHERE state = 'refused' AND read_at IS NULL")
-        return int(row[0]) if row else 0
-
     def count_refused(self) -> int:
         row = self._file.row(f"SELECT count(*) FROM journal WHERE {_UNDEALT}")  # noqa: S608
         return int(row[0]) if row else 0

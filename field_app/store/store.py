@@ -332,7 +332,7 @@ class Store:
         return Counts(
             operations=self._count_waiting(),
             photos=self._photos.count_waiting(),
-            refused=self._journal.count_refused_unread(),
+            refused=self._journal.count_refused(),
         )
 
     def _count_waiting(self) -> int:

@@ -116,7 +116,7 @@ class Counts(Struct, frozen=True):
     photos: int = 0
     """Waiting: not, or not wholly, received by the office."""
     refused: int = 0
-    """Refused and not read by a person yet."""
+    """Refused, and nothing made of it yet."""
 
 
 class Held(Struct, frozen=True):

@@ -57,14 +57,14 @@ def test_each_verdict_is_kept_with_its_entry(phone: SinglePhone, filing: Filing,
     assert phone.store.waiting() == []
 
 
-def test_a_refused_step_leaves_the_screen_and_stays_in_the_list_until_it_is_read(phone: SinglePhone) -> None:
+def test_a_refused_step_leaves_the_screen_and_stays_in_the_list_until_it_is_dealt_with(phone: SinglePhone) -> None:
     phone.given(TICKET)
     entry = phone.entry(saved(phone.actions.accept(TICKET.id)))
     phone.hears([verdict(entry, Filing.REFUSED, rejection=MoveNotAllowed("accept_ticket", Status.CANCELLED))])
 
     assert phone.store.ticket(TICKET.id) == TICKET
-    assert [refused.id for refused in phone.store.refused_unread()] == [entry.id]
-    phone.store.mark_read(entry.id)
+    assert [refused.id for refused in phone.store.refusals()] == [entry.id]
+    saved(phone.actions.withdraw(entry.id))
     assert phone.store.counts().refused == 0
     assert phone.entry(entry.id).state is EntryState.REFUSED
 

@@ -6,8 +6,6 @@ import pytest
 from field_app.state.app import ThemeChoice
 from field_app.words import Words
 from shared_schema.apply import Filing
-from shared_schema.lifecycle import Status
-from shared_schema.rejections import MoveNotAllowed
 from shared_schema.sync_protocol import Verdict
 from tests.builders.tickets import a_picture, an_assigned_ticket
 from tests.field_app.hand import Hand
@@ -46,26 +44,6 @@ def test_every_item_can_be_reached_however_many_wait(hand: Hand) -> None:
         assert all(screen.shows(f"entry-{number}") for number in range(1, 131))
 
     hand.does(look, "/sync")
-
-
-def test_a_refused_item_is_read_in_words_and_then_put_away(hand: Hand) -> None:
-    """Its reason names the state and the move in the user's language; it stays in the journal afterwards."""
-    ticket = an_assigned_ticket()
-    hand.given(ticket)
-    refused = saved(hand.single.actions.accept(ticket.id))
-    rejection = MoveNotAllowed("accept_ticket", Status.CANCELLED)
-    hand.single.hears([Verdict(refused, 1, Filing.REFUSED, 4, rejection)])
-
-    async def look(screen: Screen) -> None:
-        assert "已取消" in screen.text("entry-1")
-        assert "接单" in screen.text("entry-1")
-        assert "1" in screen.text("status-line")
-        await screen.tap("mark-read-1")
-        assert not screen.shows("mark-read-1")
-        assert "已取消" in screen.text("entry-1")
-
-    hand.does(look, "/sync")
-    assert hand.single.store.counts().refused == 0
 
 
 def test_offline_says_what_still_works(hand: Hand) -> None:

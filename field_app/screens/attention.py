@@ -1,0 +1,183 @@
+"""What needs the technician's attention: operations the office refused, each until something was made of it."""
+
+from collections.abc import Callable
+from functools import partial
+
+import flet as ft
+
+from field_app import theme
+from field_app.actions import Correction, FormInUse, NotPossibleNow, Refusal, Saved, Way
+from field_app.components import badges, buttons, text
+from field_app.components.boundary import component
+from field_app.components.frame import card, page_view
+from field_app.components.identifiers import identified
+from field_app.state.app import AppState
+from field_app.state.current import use_app
+from field_app.state.rejections import sentence
+from field_app.store import EntryState
+from shared_schema.rejections import Rejection
+
+
+@component
+def AttentionPage() -> ft.Control:
+    app = use_app()
+    words = app.words
+    # The one refusal of which it is being asked whether it really is to be withdrawn.
+    withdrawing, set_withdrawing = ft.use_state("")
+    refusals = app.phone.actions.refusals()
+
+    def ask(operation_id: str) -> None:
+        set_withdrawing(operation_id)
+
+    body: list[ft.Control]
+    if refusals:
+        body = [text.note(words("attention.intro"))]
+        body += [_refusal(app, refusal, withdrawing == refusal.entry.id, ask) for refusal in refusals]
+    else:
+        body = [
+            identified(
+                "nothing-to-attend",
+                card(
+                    ft.Row([ft.Icon(ft.Icons.TASK_ALT, size=40, color=theme.RECEIVED)]),
+                    text.strong(words("attention.nothing-title")),
+                    text.note(words("attention.nothing")),
+                ),
+            )
+        ]
+    return page_view(app, "attention", route="/sync/attention", title=words("attention.title"), body=body)
+
+
+def _refusal(app: AppState, refusal: Refusal, is_withdrawing: bool, ask: Callable[[str], None]) -> ft.Control:
+    words, entry = app.words, refusal.entry
+    kind = f"operation.{entry.kind}"
+    lines: list[ft.Control] = [
+        ft.Row(
+            [
+                text.strong(words.shared(kind) if words.knows_shared(kind) else entry.kind, expand=True),
+                badges.entry_badge(EntryState.REFUSED, words),
+            ]
+        ),
+        text.small(
+            words(
+                "sync.entry",
+                number=entry.sequence,
+                ticket=entry.ticket_number,
+                when=words.moment(entry.recorded_at, app.today()),
+            )
+        ),
+        text.body(sentence(entry.rejection, words)),
+    ]
+    if refusal.typed:
+        lines.append(
+            identified(
+                f"typed-{entry.sequence}",
+                ft.Container(
+                    ft.Column(
+                        [text.small(words("attention.typed")), text.body(refusal.typed, selectable=True)], spacing=2
+                    ),
+                    bgcolor=theme.GROUND,
+                    border_radius=theme.RADIUS_FIELD,
+                    padding=12,
+                ),
+            )
+        )
+    if refusal.photo is not None and (data := app.photo(refusal.photo)) is not None:
+        lines.append(ft.Row([_picture(data, words("attention.photo"))]))
+    if refusal.ways == (Way.WITHDRAW,):
+        lines.append(text.note(words("attention.only-withdraw")))
+    lines += _withdrawing(app, refusal, ask) if is_withdrawing else _ways(app, refusal, ask)
+    return identified(f"refusal-{entry.sequence}", card(*lines))
+
+
+def _picture(data: bytes, label: str) -> ft.Control:
+    return ft.Image(
+        src=data,
+        width=_PHOTO,
+        height=_PHOTO,
+        fit=ft.BoxFit.COVER,
+        border_radius=theme.RADIUS_FIELD,
+        cache_width=3 * _PHOTO,
+        semantics_label=label,
+    )
+
+
+_PHOTO = 120
+
+_ICONS = {
+    Way.CORRECT: ft.Icons.EDIT_OUTLINED,
+    Way.AGAIN: ft.Icons.REPLAY,
+    Way.NOTE: ft.Icons.STICKY_NOTE_2_OUTLINED,
+    Way.WITHDRAW: ft.Icons.UNDO,
+}
+
+
+def _ways(app: AppState, refusal: Refusal, ask: Callable[[str], None]) -> list[ft.Control]:
+    """One below the other: their words are of different lengths, and none must be cut."""
+    entry = refusal.entry
+
+    def record_again() -> None:
+        _try(app, lambda: app.phone.actions.record_again(entry.id))
+
+    def turn_into_note() -> None:
+        _try(app, lambda: app.phone.actions.turn_into_note(entry.id))
+
+    doing: dict[Way, Callable[[], None]] = {
+        Way.CORRECT: partial(_correct, app, entry.id),
+        Way.AGAIN: record_again,
+        Way.NOTE: turn_into_note,
+        Way.WITHDRAW: partial(ask, entry.id),
+    }
+    return [
+        buttons.secondary(
+            f"{way.value}-{entry.sequence}",
+            app.words(f"attention.{way.value}"),
+            app.stepping(doing[way]),
+            icon=_ICONS[way],
+            color=theme.QUIET if way is Way.WITHDRAW else theme.PRIMARY,
+        )
+        for way in refusal.ways
+        if way is not Way.NOTE or refusal.typed
+    ]
+
+
+def _withdrawing(app: AppState, refusal: Refusal, ask: Callable[[str], None]) -> list[ft.Control]:
+    entry = refusal.entry
+
+    def withdraw() -> None:
+        if _try(app, lambda: app.phone.actions.withdraw(entry.id)):
+            ask("")
+
+    return [
+        text.note(app.words("attention.withdraw-asked"), color=theme.INK),
+        buttons.secondary(
+            f"withdraw-sure-{entry.sequence}",
+            app.words("attention.withdraw-sure"),
+            app.stepping(withdraw),
+            icon=ft.Icons.UNDO,
+            color=theme.ATTENTION,
+        ),
+        buttons.quiet(
+            f"withdraw-not-{entry.sequence}", app.words("attention.withdraw-not"), app.doing(lambda: ask(""))
+        ),
+    ]
+
+
+def _try(app: AppState, action: Callable[[], Saved | Rejection | NotPossibleNow]) -> bool:
+    """Whether it was recorded; where it was not, the reason is put up for reading."""
+    outcome = action()
+    if isinstance(outcome, NotPossibleNow):
+        app.say(app.words("attention.not-now"))
+        return False
+    return app.perform(lambda: outcome)
+
+
+def _correct(app: AppState, operation_id: str) -> None:
+    match app.phone.actions.begin_correction(operation_id):
+        case Correction(route=route):
+            app.go(route)
+        case FormInUse(route=route):
+            # What is being typed there comes first: the person is taken to it and told why.
+            app.go(route)
+            app.say(app.words("attention.form-in-use"))
+        case NotPossibleNow():
+            app.say(app.words("attention.not-now"))
