@@ -141,8 +141,8 @@ class Phone:
             random_bytes=self.device.random_bytes,
             monotonic=self.device.monotonic,
         )
-        client = httpx.AsyncClient(base_url=self.device.office_url, transport=self.network)
-        self.engine = SyncEngine(self.store, OfficeOverHttp(client, self.store), self.device)
+        self.client = httpx.AsyncClient(base_url=self.device.office_url, transport=self.network)
+        self.engine = SyncEngine(self.store, OfficeOverHttp(self.client, self.store), self.device)
         self.actions = Actions(self.store, self.engine)
 
     def restart(self) -> None:
