@@ -102,7 +102,13 @@ class Phone:
         path = await persistence.open()
         flush = self.disk.flush if self.disk.manner is Manner.BROWSER else persistence.flush
         try:
-            store = Store.open(path, flush, now=self.device.now, random_bytes=self.device.random_bytes)
+            store = Store.open(
+                path,
+                flush,
+                now=self.device.now,
+                random_bytes=self.device.random_bytes,
+                monotonic=self.device.monotonic,
+            )
         except StorageUnavailable:
             await persistence.close()
             raise
