@@ -16,6 +16,7 @@ from sync_server.dispatch import (
     intake,
     live_pages,
     picture_pages,
+    rescue_pages,
     technician_pages,
     ticket_pages,
 )
@@ -34,6 +35,7 @@ desk = Router(
         *attention_pages.route_handlers,
         *technician_pages.route_handlers,
         *health_pages.route_handlers,
+        *rescue_pages.route_handlers,
         *picture_pages.route_handlers,
         *live_pages.route_handlers,
     ],

@@ -45,6 +45,7 @@ PLACES = (
     ("technicians", "/technicians", "people", "p"),
     ("devices", "/devices", "device", "d"),
     ("sync_health", "/sync-health", "pulse", "s"),
+    ("rescue", "/rescue", "rescue", "r"),
     ("prices", "/prices", "prices", "l"),
 )
 """Name, address, icon, and the key that goes there after `g`."""
@@ -63,6 +64,7 @@ KEY_GROUPS = (
             (("g", "p"), "nav.technicians"),
             (("g", "d"), "nav.devices"),
             (("g", "s"), "nav.sync_health"),
+            (("g", "r"), "nav.rescue"),
             (("g", "l"), "nav.prices"),
             (("?",), "keys.title"),
         ),
