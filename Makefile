@@ -59,7 +59,11 @@ torture: $(VENV)/.develops ## processes under kill -9 on a network that fails; f
 
 .PHONY: simulate
 simulate: $(VENV)/.develops ## a company's bad weeks from a number, replayed: SEED=1 STEPS=200000 (docs/reliability.md)
-	$(RUN) -m tests.simulation run --seed $(or $(SEED),1) --steps $(or $(STEPS),200000)
+	$(RUN) -m tests.simulation run --seed $(or $(SEED),1) --steps $(or $(STEPS),200000) --processes 2 $(if $(RECORD),--record)
+
+.PHONY: mutations
+mutations: $(VENV)/.develops ## the production code broken in known ways: that the simulation notices each
+	$(RUN) -m tests.simulation mutations $(if $(RECORD),--record)
 
 .PHONY: screenshots
 screenshots: $(VENV)/.develops publish ## the pictures of the README, taken anew
@@ -96,4 +100,4 @@ $(VENV)/.catalogues: $(CATALOGUES) tools/compile_catalogues.py $(VENV)/.serves
 	@$(RUN) -m tools.compile_catalogues
 	@touch $@
 
-demo test check app publish bench simulate torture screenshots setup: $(VENV)/.catalogues
+demo test check app publish bench simulate mutations torture screenshots setup: $(VENV)/.catalogues

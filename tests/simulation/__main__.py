@@ -1,16 +1,24 @@
-"""`python -m tests.simulation run --seed 7`: tell that story; if something in it is broken, make it short and say so.
+"""`python -m tests.simulation run --seed 7`: tell that story; if something in it breaks, make it short and say so.
 
+`run --record` and `mutations --record` leave their figures for docs/reliability.md; `page` makes the page anew from all
+that have been left.
 """
 
 import argparse
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from itertools import count, islice
 
+from tests.simulation import report
+from tests.simulation.mutations import MUTATIONS, Mutation, Tried, try_out
 from tests.simulation.shrinking import shrunk
 from tests.simulation.world import Result, plan, run
 
-EVENTS = 300
+EVENTS = 250
 """Of one world's plan: then everything heals and is checked, and the next seed's world begins."""
 
 
@@ -19,46 +27,95 @@ def _say(words: str) -> None:
     sys.stdout.flush()
 
 
-def tell(seed: int, events: int) -> Result:
+def tell(events: int, seed: int) -> Result:
     return run(seed, plan(seed, events))
+
+
+def _told(options: argparse.Namespace) -> Iterator[Result]:
+    """World after world, from the given seed on, in the order of the seeds."""
+    telling = partial(tell, options.events)
+    if options.processes == 1:
+        yield from map(telling, count(options.seed))
+        return
+    with ProcessPoolExecutor(options.processes) as pool:
+        seeds = count(options.seed)
+        running = [pool.submit(telling, seed) for seed in islice(seeds, 2 * options.processes)]
+        try:
+            while True:
+                yield running.pop(0).result()
+                running.append(pool.submit(telling, next(seeds)))
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _run(options: argparse.Namespace) -> int:
     """Worlds from the given seed on, until there were as many steps as asked for."""
     began = time.monotonic()
-    steps, seed = 0, options.seed
+    steps = worlds = 0
     counts: Counter[str] = Counter()
     excused: Counter[str] = Counter()
-    while steps < options.steps:
-        result = tell(seed, options.events)
+    for result in _told(options):
+        worlds += 1
         steps += result.steps
         counts.update(result.counts)
         excused.update(result.excused)
-        _say(f"seed {seed}: {result.steps} steps, trace {result.hash[:16]}")
+        _say(f"seed {result.seed}: {result.steps} steps, trace {result.hash[:16]}")
         if result.broken is not None:
             _explain(result, options)
             return 1
-        seed += 1
+        if steps >= options.steps:
+            break
     seconds = time.monotonic() - began
-    for name, count in sorted(counts.items()):
-        _say(f"  {name}: {count}")
-    for reason, count in sorted(excused.items()):
-        _say(f"  excused, because {reason}: {count}")
-    _say(f"{seed - options.seed} worlds, {steps} steps in {seconds:.0f} s ({steps / seconds:.0f} a second): all well")
+    summary = report.Summary(options.seed, worlds, steps, seconds, options.processes, dict(counts), dict(excused))
+    for figure in report.section(summary).figures:
+        _say(f"{figure.what}: {figure.figure}")
+    if options.record:
+        report.keep_run(summary)
+        report.write_page()
     return 0
 
 
 def _explain(result: Result, options: argparse.Namespace) -> None:
     _say("\n".join(result.tail[-60:]))
     _say(f"\nBROKEN {result.broken}: {result.detail}")
-    _say(f"seed {result.seed}, step {result.steps}; again: make simulate SEED={result.seed} STEPS=1")
-    _say(f"making it short, for at most {options.shrink_seconds} seconds ...")
+    again = f"make simulate SEED={result.seed} STEPS=1"
+    _say(f"seed {result.seed}, step {result.steps}; again: {again}")
+    _say(f"making it short, for at most {options.shrink_seconds:.0f} seconds ...")
     events, least = shrunk(result, plan(result.seed, options.events), options.shrink_seconds)
     _say(f"the same with {len(events)} of {options.events} events:")
     for event in events:
         _say(f"  {event.at:9.3f} {event.kind}: {event.name} (no. {event.number}, who {event.who})")
     _say("\n".join(least.tail[-80:]))
     _say(f"BROKEN {least.broken}: {least.detail}")
+    _say(f"seed {result.seed}, step {result.steps}; again: {again}")
+
+
+def _try(worlds: int, mutation: Mutation) -> Tried:
+    return try_out(mutation, most_worlds=worlds)
+
+
+def _mutations(options: argparse.Namespace) -> int:
+    tried: list[Tried] = []
+    chosen = [mutation for mutation in MUTATIONS if options.only in mutation.name]
+    with ProcessPoolExecutor(options.processes) as pool:
+        for outcome in pool.map(partial(_try, options.worlds), chosen):
+            tried.append(outcome)
+            caught = outcome.caught
+            found = f"SURVIVED {outcome.worlds} worlds"
+            if caught is not None:
+                found = f"seed {caught.seed}, step {caught.steps}: {caught.broken} ({caught.detail[:200]})"
+            _say(f"{outcome.mutation}: {found}")
+    survived = [outcome.mutation for outcome in tried if outcome.caught is None]
+    _say(f"{len(tried) - len(survived)} of {len(tried)} mutations were caught")
+    if options.record:
+        report.keep_mutations(tried)
+        report.write_page()
+    return int(bool(survived))
+
+
+def _page(_options: argparse.Namespace) -> int:
+    report.write_page()
+    return 0
 
 
 def main() -> int:
@@ -68,8 +125,17 @@ def main() -> int:
     telling.add_argument("--seed", type=int, default=1)
     telling.add_argument("--steps", type=int, default=20_000)
     telling.add_argument("--events", type=int, default=EVENTS)
+    telling.add_argument("--processes", type=int, default=1)
     telling.add_argument("--shrink-seconds", type=float, default=120.0)
+    telling.add_argument("--record", action="store_true")
     telling.set_defaults(command=_run)
+    breaking = commands.add_parser("mutations")
+    breaking.add_argument("--worlds", type=int, default=60)
+    breaking.add_argument("--only", default="")
+    breaking.add_argument("--processes", type=int, default=2)
+    breaking.add_argument("--record", action="store_true")
+    breaking.set_defaults(command=_mutations)
+    commands.add_parser("page").set_defaults(command=_page)
     options = parser.parse_args()
     result: int = options.command(options)
     return result

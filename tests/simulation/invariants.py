@@ -16,8 +16,8 @@ from field_app.store import EntryState
 from shared_schema import wire
 from shared_schema.apply import Filing, apply, filing
 from shared_schema.lifecycle import OVER
-from shared_schema.operations import FIRST_HASH, Envelope
-from shared_schema.rejections import JournalBroken
+from shared_schema.operations import FIRST_HASH, AddPhoto, Envelope
+from shared_schema.rejections import JournalBroken, NotThisDevice, SequenceTaken, UnknownTechnician
 from shared_schema.sync_protocol import RoundReply, Verdict
 from shared_schema.ticket import Ticket
 from sync_server.accounts import access_ticket
@@ -88,7 +88,7 @@ class Invariants:
             entry = held.get(verdict.sequence)
             if entry is None:
                 self.fails("acknowledged is committed", f"{device} {verdict.sequence} was answered and is not there")
-            elif entry.id == verdict.id and verdict.filing is not Filing.REFUSED:
+            elif entry.id == verdict.id:
                 self._holds("one verdict", entry.verdict == bytes(raw), (device, verdict.sequence))
 
     def photo_said_received(self, phone: "Phone", sha256: str) -> None:
@@ -198,7 +198,7 @@ class Invariants:
         tickets = self._sum([entry for entry in entries if entry.position])
         self._feed_has_no_gap(entries)
         self._promises_are_kept(entries)
-        self._photos_are_there()
+        self._photos_are_there(entries)
         for phone in phones:
             self._phone_agrees(phone, tickets, entries)
         if not self.is_broken:
@@ -259,12 +259,15 @@ class Invariants:
         tickets: dict[str, Ticket] = {}
         for entry in sorted(placed, key=lambda entry: entry.position):
             verdict = _verdict(entry)
-            if verdict.filing is Filing.REFUSED:
-                self._holds("one verdict", verdict.rejection is not None, entry.id)
-                continue
             envelope = wire.decode_envelope(entry.raw)
-            assert isinstance(envelope, Envelope), entry.id
+            if not isinstance(envelope, Envelope):
+                self._holds("one verdict", verdict.filing is Filing.REFUSED, entry.id)
+                continue
             after = apply(envelope, tickets.get(envelope.ticket))
+            if verdict.filing is Filing.REFUSED:
+                is_right = isinstance(verdict.rejection, _NOT_BY_APPLY) or verdict.rejection == after
+                self._holds("nothing good is refused", is_right, f"{entry.id}: {verdict.rejection}")
+                continue
             if not isinstance(after, Ticket):
                 self.fails("a ticket is the sum of its operations", f"{entry.id} was accepted, and is {after}")
                 return tickets
@@ -281,7 +284,7 @@ class Invariants:
         return tickets
 
     def _feed_has_no_gap(self, entries: list[Entry]) -> None:
-        def positions(reading: Reading) -> tuple[int, set[int]]:
+        def positions(reading: Reading) -> tuple[set[int], list[tuple[int, int]]]:
             latest = reading.feed.latest()
             withdrawn = {
                 row.position
@@ -289,14 +292,19 @@ class Invariants:
                 for row in reading.tickets.changes(person.id, 0, latest, _EVERYTHING)
                 if row.data is None
             }
-            return latest, withdrawn
+            first, stretches = 1, []
+            for jump in reading.feed.restores():  # the only gaps there may be
+                stretches.append((first, jump.feed_through))
+                first = jump.feed_resumes_after + 1
+            return withdrawn, [*stretches, (first, latest)]
 
-        latest, withdrawn = self._world.office.look(positions)
+        withdrawn, stretches = self._world.office.look(positions)
         told = [entry.position for entry in entries if entry.position]
         self._holds("the feed has no gap", len(told) == len(set(told)), "a position was given twice")
-        missing = set(range(1, latest + 1)) - set(told) - withdrawn
-        beyond = {position for position in told if position > latest}
-        self._holds("the feed has no gap", not missing and not beyond, (sorted(missing)[:5], sorted(beyond)[:5]))
+        given = sorted({*told, *withdrawn})
+        expected = sum(last - first + 1 for first, last in stretches)
+        within = [position for position in given if any(first <= position <= last for first, last in stretches)]
+        self._holds("the feed has no gap", len(given) == len(within) == expected, (stretches, given[-3:]))
 
     def _promises_are_kept(self, entries: list[Entry]) -> None:
         ledger, trace = self._world.ledger, self._world.trace
@@ -336,9 +344,19 @@ class Invariants:
             if found:
                 self._holds("one verdict", _verdict(found[0]).filing is said, operation_id)
 
-    def _photos_are_there(self) -> None:
+    def _photos_are_there(self, entries: list[Entry]) -> None:
         process = self._world.office.process
         assert process is not None
+        whole = {
+            phone.app.store.identity().device  # type: ignore[union-attr]
+            for phone in self._world.phones
+            if phone.app is not None and not phone.is_gone and not phone.missing
+        }
+        for entry in entries:
+            envelope = wire.decode_envelope(entry.raw)
+            if entry.device in whole and isinstance(envelope, Envelope) and isinstance(envelope.operation, AddPhoto):
+                is_there = process.photo_files.path(envelope.operation.sha256) is not None
+                self._holds("a photo that is named is there", is_there, f"{entry.device} {entry.sequence}")
         for sha256, captured in self._world.ledger.photos.items():
             self._world.trace.count("photos compared byte for byte")
             path = process.photo_files.path(sha256)
@@ -373,6 +391,14 @@ class Invariants:
             if ticket.status in OVER:
                 known = (ticket.customer.phone, ticket.customer.address)
                 self._holds("what left the scope left the phone", known == ("", ""), f"{phone.name}: {ticket.id}")
+        unread = {entry.id for entry in store.refused_unread()}
+        for entry in store.journal(limit=_EVERYTHING):
+            is_hidden = entry.state is EntryState.REFUSED and entry.id not in unread | self._world.ledger.read
+            self._holds("what was refused is shown until it is read", not is_hidden, f"{phone.name}: {entry.sequence}")
+        is_undisturbed = not phone.missing and not self._world.office.restores
+        if is_undisturbed:
+            pulled = [each.detail for each in store.incidents(1000) if each.kind == "pulled-everything-again"]
+            self._holds("in step without starting anew", "not in step" not in pulled, phone.name)
         if not phone.missing:
             at_office = {
                 entry.sequence: entry.raw for entry in entries if entry.device == identity.device and entry.position
@@ -412,6 +438,9 @@ class Invariants:
         photos = sorted(process.photo_files.present(self._world.ledger.photos))
         return hashlib.sha256(self._world.office.look(look) + wire.encode(photos)).hexdigest()
 
+
+_NOT_BY_APPLY = (JournalBroken, NotThisDevice, SequenceTaken, UnknownTechnician)
+"""Refusals for what `apply` cannot know."""
 
 _STATES = {
     Filing.APPLIED: {EntryState.ACCEPTED},

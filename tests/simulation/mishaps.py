@@ -9,6 +9,10 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from shared_schema.sync_protocol import OLDEST_PROTOCOL, PROTOCOL
+from sync_server.storage.people import LoginTaken
 from tests.simulation.network import FAULTS
 from tests.simulation.people import DISPATCHERS
 
@@ -106,7 +110,7 @@ def _clock(shift: Callable[[random.Random], timedelta]) -> Mishap:
     return mishap
 
 
-def _other_protocol(spoken: bytes) -> Mishap:
+def _other_protocol(spoken: int) -> Mishap:
     async def mishap(world: "World", phone: "Phone", dice: random.Random) -> bool:
         phone.line.protocol = spoken
 
@@ -218,6 +222,16 @@ async def _office_full(world: "World", phone: "Phone", dice: random.Random) -> b
     return True
 
 
+async def _failing_write(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    """A write that its own rules undo, perhaps among good ones: somebody is to sign in under another's name."""
+    somebody = replace(DISPATCHERS[1], login=DISPATCHERS[0].login)
+    try:
+        await world.office.do(lambda office: office.accounts.add_person(somebody))
+    except LoginTaken:
+        return True
+    return False
+
+
 async def _back_up_office(world: "World", phone: "Phone", dice: random.Random) -> bool:
     if world.office.process is None:
         return False
@@ -252,8 +266,9 @@ MISHAPS: dict[str, tuple[int, Mishap]] = {
     "phone's clock two years off": (2, _clock(lambda dice: timedelta(days=dice.choice((-730, 730))))),
     "phone's clock set back": (2, _clock(lambda dice: -timedelta(seconds=dice.randrange(1, 90_000)))),
     "phone's clock in another time zone": (2, _clock(lambda dice: timedelta(hours=dice.choice((-8, 8, 5.5))))),
-    "app of an older protocol": (2, _other_protocol(b"0")),
-    "app of a newer protocol": (2, _other_protocol(b"2")),
+    "app of an older protocol": (2, _other_protocol(OLDEST_PROTOCOL)),
+    "app of a protocol that is not spoken any more": (1, _other_protocol(OLDEST_PROTOCOL - 1)),
+    "app of a newer protocol": (2, _other_protocol(PROTOCOL + 1)),
     "second tab": (2, _second_tab),
     "phone backed up": (4, _back_up_phone),
     "phone restored from an old backup": (2, _restore_phone),
@@ -263,6 +278,7 @@ MISHAPS: dict[str, tuple[int, Mishap]] = {
     "office stopped between two writes": (8, _cut_office),
     "office's disk slow": (4, _slow_office),
     "office's disk full": (2, _office_full),
+    "a write that fails, in a group": (6, _failing_write),
     "office backed up": (4, _back_up_office),
     "office restored from an older backup": (2, _restore_office),
     "some nights pass": (1, _nights),

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from msgspec import Struct
 
+from shared_schema.sync_protocol import PROTOCOL
+
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
@@ -104,7 +106,7 @@ class Line(httpx.AsyncBaseTransport):
         self._dice = dice
         self.is_up = True
         self.is_captive = False
-        self.protocol: bytes | None = None
+        self.protocol: int | None = None
         """What the app on this phone says it speaks; None for what this code speaks."""
         self.armed: list[tuple[str, random.Random]] = []
         self.patience = 1.0
@@ -119,8 +121,8 @@ class Line(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         body = await request.aread()
-        if self.protocol is not None and request.method == "POST":
-            body = body.replace(b'{"protocol":1,', b'{"protocol":%b,' % self.protocol, 1)
+        spoken = self.protocol or PROTOCOL
+        body = body.replace(_says_protocol(PROTOCOL), _says_protocol(spoken), 1)
         headers = tuple(
             (name.lower(), str(len(body)).encode() if name.lower() == b"content-length" else value)
             for name, value in request.headers.raw
@@ -129,6 +131,12 @@ class Line(httpx.AsyncBaseTransport):
         trace = self._world.trace
         trace.step("message", f"{self._name} {sent.method} {sent.path} {_short(body)}")
         response = await self._carried(sent)
+        # An app that speaks the older one reads it, too: what is read here is the same but for the number.
+        if spoken < PROTOCOL and response.content.startswith(_says_protocol(spoken)):
+            content = response.content.replace(_says_protocol(spoken), _says_protocol(PROTOCOL), 1)
+            response = httpx.Response(
+                response.status_code, headers={"content-type": "application/json"}, content=content
+            )
         trace.note("answer", f"{self._name} {response.status_code} {_short(response.content)}")
         return response
 
@@ -163,6 +171,10 @@ class Line(httpx.AsyncBaseTransport):
         self.restores_known = self._world.office.restores
         await asyncio.sleep(self._dice.uniform(0.005, 0.06) * self.patience)
         return answer
+
+
+def _says_protocol(spoken: int) -> bytes:
+    return b'{"protocol":%d,' % spoken
 
 
 def _short(data: bytes) -> str:

@@ -14,15 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from msgspec import Struct
+from msgspec.structs import replace
 
 from sync_server.accounts import Accounts
 from sync_server.app import create_app
+from sync_server.services.backups import FOLDERS, back_up, restore
 from sync_server.services.desk import Desk
 from sync_server.services.photo_files import PhotoFiles
 from sync_server.services.rounds import Rounds
 from sync_server.settings import Settings
-from sync_server.storage import Reading, Storage
+from sync_server.storage import Reading, Storage, StorageUnavailable
 from tests.simulation import sqlite_vfs
 from tests.simulation.disks import Power, SimulatedDisk
 from tests.simulation.network import Answer, OfficeGone, Parts, Sent, call
@@ -75,13 +76,6 @@ class Files:
                 certain = self._flushed.get((found.st_dev, found.st_ino), 0)
                 if certain < found.st_size:
                     os.truncate(path, dice.randint(certain, found.st_size))
-
-
-class Backup(Struct):
-    """Everything the office held at one moment."""
-
-    database: dict[str, bytes]
-    files: Path
 
 
 class Process:
@@ -164,6 +158,7 @@ class Office:
         self.world = world
         self.settings = Settings(data=folder, company="上门家居服务", office_phone="400-820-0000")
         folder.mkdir()
+        (folder / "doorstep.db").touch()  # for who looks by other ways than SQLite's whether there is one
         self._dice = dice
         self.disk = SimulatedDisk(Power())
         sqlite_vfs.mount(str(folder), self.disk)
@@ -172,7 +167,7 @@ class Office:
         self.is_slow = False
         self.restores = 0
         self._is_restoring = False
-        self._backups = 0
+        self._backups = folder.with_name("backups")
 
     @property
     def database(self) -> str:
@@ -210,7 +205,15 @@ class Office:
 
     async def _revive(self, process: Process) -> None:
         await process.bury()
-        await self.start(with_power_lost=process.loses_power)
+        await self._start_at_last(with_power_lost=process.loses_power)
+
+    async def _start_at_last(self, *, with_power_lost: bool) -> None:
+        """As often as it takes: whoever runs it tries again."""
+        while self.process is None:
+            try:
+                await self.start(with_power_lost=with_power_lost)
+            except StorageUnavailable:  # a full disk, mostly
+                await asyncio.sleep(5)
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
@@ -243,14 +246,11 @@ class Office:
 
     # -- backups -------------------------------------------------------------------------------------------------------
 
-    def back_up(self) -> Backup:
-        self._backups += 1
-        files = self.settings.data.with_name(f"backup-{self._backups}")
-        for name in ("photos", "uploads", "set-aside"):
-            shutil.copytree(self.settings.data / name, files / name)
-        return Backup(self.disk.image(), files)
+    def back_up(self) -> Path:
+        """By the production code, while the office runs."""
+        return back_up(self.settings, self._backups, self.world.clock.now(), _tell_nobody).folder
 
-    async def restore(self, backup: Backup) -> None:
+    async def restore(self, backup: Path) -> None:
         """What happened since is gone. Only while the office runs."""
         assert self.process is not None
         process = self.process
@@ -259,16 +259,18 @@ class Office:
         self._is_restoring = False
         await asyncio.sleep(self._dice.uniform(0.1, 20))
         await process.bury()
-        for name in ("photos", "uploads", "set-aside"):
-            shutil.rmtree(self.settings.data / name)
-            shutil.copytree(backup.files / name, self.settings.data / name)
-        for path in self.settings.data.rglob("*"):
-            if path.is_file():
-                self.files.is_certain(path.stat())
-        self.disk.replace(backup.database)
         self.restores += 1
+        fresh = self._backups / f"restored-{self.restores}"
+        restore(backup, replace(self.settings, data=fresh), self.world.clock.now(), _tell_nobody)
+        for folder in (*FOLDERS, "uploads"):
+            shutil.rmtree(self.settings.data / folder)
+            (fresh / folder).mkdir(exist_ok=True)
+            (fresh / folder).rename(self.settings.data / folder)
+            for path in (self.settings.data / folder).rglob("*"):
+                self.files.is_certain(path.stat())
+        self.disk.replace({path.name: path.read_bytes() for path in fresh.glob("doorstep.db*")})
         self.world.invariants.office_restored()
-        await self.start()
+        await self._start_at_last(with_power_lost=False)
 
     async def expire(self) -> None:
         """What the application does by the hour, at once."""
@@ -281,6 +283,10 @@ async def _expire(process: Process, office: Office) -> int:
 
     rounds = Rounds(process.storage, References(office.settings), office.world.clock, access_ticket)
     return await rounds.expire(office.settings.expiry_days)
+
+
+def _tell_nobody(*_said: object) -> None:
+    """How far a backup has come."""
 
 
 def _retrieved(served: "asyncio.Future[Answer]") -> None:

@@ -136,6 +136,7 @@ def _finishes_draft(phone: "Phone", ticket: Ticket, dice: random.Random, words: 
 def _reads_refusals(phone: "Phone", ticket: Ticket, dice: random.Random, words: str) -> None:
     assert phone.app is not None
     for entry in phone.app.store.refused_unread()[:3]:
+        phone.world.ledger.read.add(entry.id)
         phone.app.store.mark_read(entry.id)
 
 

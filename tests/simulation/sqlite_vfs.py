@@ -225,10 +225,11 @@ class _Vfs(Structure):
     """sqlite3_vfs, version 1; what is not ours is copied from SQLite's own."""
 
 
-_OPEN_FORM = CFUNCTYPE(c_int, c_void_p, c_char_p, c_void_p, c_int, _OUT_INT)
-_DELETE_FORM = CFUNCTYPE(c_int, c_void_p, c_char_p, c_int)
-_ACCESS_FORM = CFUNCTYPE(c_int, c_void_p, c_char_p, c_int, _OUT_INT)
-_FULL_NAME_FORM = CFUNCTYPE(c_int, c_void_p, c_char_p, c_int, c_void_p)
+# Names are handed on as the addresses they came as: SQLite keeps more before and behind them than the text.
+_OPEN_FORM = CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, c_int, _OUT_INT)
+_DELETE_FORM = CFUNCTYPE(c_int, c_void_p, c_void_p, c_int)
+_ACCESS_FORM = CFUNCTYPE(c_int, c_void_p, c_void_p, c_int, _OUT_INT)
+_FULL_NAME_FORM = CFUNCTYPE(c_int, c_void_p, c_void_p, c_int, c_void_p)
 _SLEEP_FORM = CFUNCTYPE(c_int, c_void_p, c_int)
 
 _Vfs._fields_ = [
@@ -272,15 +273,15 @@ _methods = _Methods(2, *(form(work) for _, form, work in _METHODS))
 _methods_address = ctypes.addressof(_methods)
 
 
-def _place(name: bytes | None) -> tuple[Disk, str] | None:
+def _place(name: int | None) -> tuple[Disk, str] | None:
     if not _mounted or name is None:
         return None
-    folder, file = os.path.split(os.fsdecode(name))
+    folder, file = os.path.split(os.fsdecode(string_at(name)))
     disk = _mounted.get(folder)
     return None if disk is None else (disk, file)
 
 
-def _vfs_open(_vfs: int, name: bytes | None, file: int, flags: int, flags_out: Any) -> int:
+def _vfs_open(_vfs: int, name: int | None, file: int, flags: int, flags_out: Any) -> int:
     place = _place(name)
     if place is None:
         return int(_theirs.contents.xOpen(ctypes.cast(_theirs, c_void_p), name, file, flags, flags_out))
@@ -300,14 +301,14 @@ def _vfs_open(_vfs: int, name: bytes | None, file: int, flags: int, flags_out: A
     return OK
 
 
-def _vfs_delete(_vfs: int, name: bytes | None, sync: int) -> int:
+def _vfs_delete(_vfs: int, name: int | None, sync: int) -> int:
     place = _place(name)
     if place is None:
         return int(_theirs.contents.xDelete(ctypes.cast(_theirs, c_void_p), name, sync))
     return int(_answer(place[0].delete)(place[1]))
 
 
-def _vfs_access(_vfs: int, name: bytes | None, flags: int, answer: Any) -> int:
+def _vfs_access(_vfs: int, name: int | None, flags: int, answer: Any) -> int:
     place = _place(name)
     if place is None:
         return int(_theirs.contents.xAccess(ctypes.cast(_theirs, c_void_p), name, flags, answer))
@@ -315,10 +316,10 @@ def _vfs_access(_vfs: int, name: bytes | None, flags: int, answer: Any) -> int:
     return OK
 
 
-def _vfs_full_name(_vfs: int, name: bytes | None, room: int, into: int) -> int:
+def _vfs_full_name(_vfs: int, name: int | None, room: int, into: int) -> int:
     if _place(name) is None or name is None:
         return int(_theirs.contents.xFullPathname(ctypes.cast(_theirs, c_void_p), name, room, into))
-    memmove(into, name + b"\0", len(name) + 1)
+    memmove(into, name, len(string_at(name)) + 1)
     return OK
 
 

@@ -1,0 +1,141 @@
+"""docs/reliability.md, out of what simulation, mutations and the killing of real processes left in .build/reliability.
+
+One JSON file each, in the form of bench.report. The page is made anew from all that are there.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from bench.report import Figure, Section
+from tests.simulation.mishaps import MISHAPS
+from tests.simulation.mutations import Tried
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / ".build" / "reliability"
+PAGE = ROOT / "docs" / "reliability.md"
+_SECTIONS = ("simulation", "mutations", "real-parts")
+
+_OPENING = """# Reliability
+
+Made by `make simulate`, `make mutations` and `make torture` (the figures) out of `tests/simulation/report.py` (the
+words); do not edit.
+
+## What is promised
+
+* **Saved on this phone** is said after commit and flush. What was called saved survives the death of the app, of the
+  phone and the loss of power at any moment, and stays visible on the phone until the office holds it.
+* **Received by the office** is said after the office's commit, of a photo after its bytes were verified and flushed.
+  What was called received survives the death and the loss of power of the office.
+* Every operation is at the office **exactly once, with exactly one verdict**, as it was entered, however often it was
+  sent. What is refused stays on the phone until a person has read it.
+* Photos arrive **byte for byte** as they were taken.
+* The feed has no gap but the recorded ones of a restore; each device's journal is whole and chained by hashes; a ticket
+  is the sum of its accepted operations.
+* After a restore to an older backup the phones bring again what the office has lost.
+* A ticket that leaves a technician's scope leaves the phone, and its customer's number and address at once.
+* Replaying any message changes nothing. When the trouble is over, the queues drain.
+
+What no program can hold: a phone that is lost with work nobody else has, a store put back to an old copy by hand, and
+what the desk did after the backup that was restored. The simulation accounts for exactly those operations, one by one;
+nothing else may be missing.
+
+## What the simulation does
+
+`tests/simulation` runs the **production code** in one process and one thread: actions, store (real SQLite), sync engine
+and HTTP client of ten phones; application, services, storage (real SQLite) and photo files of the office; three
+dispatchers. Time, network and disks are simulated and obey a seed, so that a run is the same byte for byte wherever and
+whenever it is repeated.
+
+* **Time** is a number in the event loop; it jumps to whatever is due next. Work for threads is done in the loop a
+  moment later; several writes that wait are committed as a group, as in life.
+* **Disks** lie under SQLite itself (its virtual file system interface). When the power goes, what was flushed is there;
+  of what was written since, any subset, the pages perhaps torn. Phones flush either like a desktop's file system or
+  like the browser's (where fsync does nothing). Death comes between any two writes; after each, `PRAGMA
+  integrity_check`.
+* **The network** carries the real requests and answers as bytes between the phone's HTTP client and the office's ASGI
+  application, and does to them what is counted below.
+* **People** work by tables of moves (`tests/simulation/people.py`): they take the next step or one that does not fit,
+  tap twice, note, photograph, object, leave drafts; they take requests, confirm, assign, reassign, correct, cancel,
+  close, reopen, find duplicates, click twice.
+* Then all heals: networks are good, everybody is there. The queues must drain, and every promise is looked for.
+
+`make simulate SEED=7 STEPS=1` tells the story of seed 7 again; a failure prints its seed, makes itself short by leaving
+events out for as long as the same invariant breaks, and prints what is left. Fifty seeds run in `make test`.
+"""
+
+
+class Summary(Struct, frozen=True):
+    """What a run of many worlds came to."""
+
+    first_seed: int
+    worlds: int
+    steps: int
+    seconds: float
+    processes: int
+    counts: dict[str, int]
+    excused: dict[str, int]
+
+
+def section(summary: Summary) -> Section:
+    counts = summary.counts
+    happened = {name: counts.get(name, 0) for name in MISHAPS}
+    last_seed = summary.first_seed + summary.worlds - 1
+    checked = {name: times for name, times in sorted(counts.items()) if name not in happened}
+    return Section(
+        "The simulation's last recorded run",
+        "A step is a move of a person, a message or a mishap. Nothing promised was lost, altered or doubled: a run in"
+        " which anything was is not recorded.",
+        [
+            Figure("seeds", f"{summary.first_seed}-{last_seed} ({summary.worlds} worlds)"),
+            Figure(
+                "steps in 10 minutes on two cores",
+                f"{summary.steps / summary.seconds * 600:,.0f}",
+                "≥ 200,000",
+                summary.steps / summary.seconds * 600 >= 200_000,
+            ),
+            Figure(f"steps, in {summary.seconds:,.0f} s with {summary.processes} process(es)", f"{summary.steps:,}"),
+            Figure("faults injected", f"{sum(happened.values()):,}"),
+            *(Figure(f"fault: {name}", f"{times:,}") for name, times in happened.items()),
+            *(Figure(name, f"{times:,}") for name, times in checked.items()),
+            *(Figure(f"may be missing, because {reason}", f"{times:,}") for reason, times in summary.excused.items()),
+        ],
+    )
+
+
+def keep_run(summary: Summary) -> None:
+    _keep("simulation", section(summary))
+
+
+def keep_mutations(tried: Sequence[Tried]) -> None:
+    caught = sum(outcome.caught is not None for outcome in tried)
+    figures = [Figure("mutations caught", f"{caught} of {len(tried)}", "all of ≥ 15", caught == len(tried) >= 15)]
+    for outcome in tried:
+        result = outcome.caught
+        found = "**survived**" if result is None else f"seed {result.seed}, step {result.steps}: {result.broken}"
+        figures.append(Figure(outcome.mutation, found))
+    words = (
+        "`make mutations` breaks the production code in known ways, one at a time, and tells stories until an invariant"
+        " is broken: which one, in which world and after how many steps."
+    )
+    _keep("mutations", Section("Mutations: that the simulation bites", words, figures))
+
+
+def _keep(name: str, made: Section) -> None:
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(made)))
+
+
+def write_page() -> None:
+    paths = [RESULTS / f"{name}.json" for name in _SECTIONS]
+    sections = [msgspec.json.decode(path.read_bytes(), type=Section) for path in paths if path.exists()]
+    PAGE.write_text("\n".join([_OPENING, *map(_rendered, sections)]), encoding="utf-8")
+
+
+def _rendered(made: Section) -> str:
+    marks = {True: "reached", False: "**missed**", None: ""}
+    rows = [f"| {each.what} | {each.figure} | {each.goal} | {marks[each.holds]} |" for each in made.figures]
+    table = "\n".join(["| what | figure | goal | |", "| --- | ---: | ---: | --- |", *rows])
+    return f"## {made.title}\n\n{made.introduction}\n\n{table}\n"
