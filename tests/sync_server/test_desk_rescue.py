@@ -118,13 +118,13 @@ def test_every_refusal_is_said_in_clear_words(office: Office, code: str) -> None
     """And nothing is taken in, and nothing noted."""
     phone, ticket = a_phone(office, has_key=code != "not-vouched-for")
     before = office.ticket(ticket)
-    different: dict[str, Any] = {
+    differences: dict[str, dict[str, Any]] = {
         "another-office": {"office_public_key": made_key_pair()[1]},
         "device-unknown": {"device": "phone-of-nobody"},
         "key-unknown": {"signing_key": a_signing_key("other")},
         "signature-missing": {"signing_key": None},
-    }.get(code, {})
-    file = sealed(office, phone, **different)
+    }
+    file = sealed(office, phone, **differences.get(code, {}))
     if code == "not-a-rescue-file":
         file = a_picture()
     elif code == "signature-wrong":
