@@ -14,6 +14,7 @@ from field_app.state.app import AppState
 from field_app.state.current import use_app
 from field_app.state.rejections import sentence
 from field_app.store import EntryState, JournalEntry, PhotoState
+from field_app.sync import FOR_GOOD
 from field_app.words import Words
 
 _A_PAGE = 100
@@ -45,13 +46,17 @@ def SyncPage() -> ft.Control:
     refused = len(store.refusals())
     waiting = [entry for entry in entries if entry.state is EntryState.WAITING]
     answered = [entry for entry in entries if entry.state is not EntryState.WAITING]
-    photos = store.photos_waiting()
+    photos = [photo for photo in store.photos_waiting() if photo.trouble is None]
+    troubled = [photo for photo in store.photos_waiting() if photo.trouble is not None]
     body: list[ft.Control] = [*_standing(app), _counts(app, entries)]
     if refused:
         body.append(_to_attention(app, refused))
+    if troubled:
+        body.append(heading(words.count("sync.photos-troubled", len(troubled))))
+        body.append(card(*(_troubled(app, state) for state in troubled), spacing=12))
     if photos:
         body.append(heading(words.count("sync.photos", len(photos))))
-        body.append(card(*(_photo(app, state) for state in photos), spacing=12))
+        body.append(card(*_all_photos(app, photos), *(_photo(app, state) for state in photos), spacing=12))
     if waiting:
         body.append(heading(words.count("sync.waiting", store.counts().operations)))
         body.append(_list(app, waiting))
@@ -204,25 +209,66 @@ def _to_attention(app: AppState, refused: int) -> ft.Control:
     )
 
 
-def _photo(app: AppState, state: PhotoState) -> ft.Control:
-    words, upload = app.words, app.phone.engine.status.upload
-    offset = state.offset
+def _all_photos(app: AppState, photos: list[PhotoState]) -> list[ft.Control]:
+    """How far all of them together are, where there are several."""
+    if len(photos) < 2:
+        return []
+    whole = sum(state.size_bytes for state in photos)
+    sent = sum(_sent(app, state) for state in photos)
+    left = app.words("sync.photos-left", left=_size(whole - sent), size=_size(whole))
+    return [identified("photos-in-all", ft.Column([text.note(left), _bar(sent / whole)], spacing=4))]
+
+
+def _sent(app: AppState, state: PhotoState) -> int:
+    upload = app.phone.engine.status.upload
     if upload is not None and upload.sha256 == state.sha256:
-        offset = max(offset, upload.sent_bytes)
-    large = state.size_bytes >= _MEGABYTE
-    size = f"{state.size_bytes / _MEGABYTE:.1f} MB" if large else f"{state.size_bytes / 1000:.0f} KB"
-    percent = 100 * offset // state.size_bytes
+        return max(state.offset, upload.sent_bytes)
+    return state.offset
+
+
+def _photo(app: AppState, state: PhotoState) -> ft.Control:
+    words, sent = app.words, _sent(app, state)
+    progress = words("sync.photo-progress", percent=100 * sent // state.size_bytes, size=_size(state.size_bytes))
     return ft.Column(
         [
             ft.Row(
                 [
                     text.body(words("sync.photo", ticket=state.ticket_number), expand=True, lines=1),
-                    text.note(words("sync.photo-progress", percent=percent, size=size)),
+                    text.note(progress),
                 ]
             ),
-            ft.ProgressBar(
-                value=offset / state.size_bytes, color=theme.SAVED, bgcolor=theme.LINE, bar_height=4, border_radius=2
-            ),
+            _bar(sent / state.size_bytes),
         ],
         spacing=4,
     )
+
+
+def _troubled(app: AppState, state: PhotoState) -> ft.Control:
+    """One the office has not taken, and why; it stays on this phone."""
+    words = app.words
+    why = words(f"photo-trouble.{state.trouble if state.trouble in FOR_GOOD else 'other'}")
+    return identified(
+        f"troubled-{state.sha256[:8]}",
+        ft.Column(
+            [
+                ft.Row(
+                    [
+                        ft.Icon(ft.Icons.ERROR_OUTLINE, color=theme.ATTENTION, size=20),
+                        text.body(words("sync.photo", ticket=state.ticket_number), expand=True, lines=1),
+                        text.note(_size(state.size_bytes)),
+                    ],
+                    spacing=6,
+                ),
+                text.note(why, color=theme.INK),
+            ],
+            spacing=2,
+        ),
+    )
+
+
+def _bar(value: float) -> ft.Control:
+    return ft.ProgressBar(value=value, color=theme.SAVED, bgcolor=theme.LINE, bar_height=4, border_radius=2)
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / _MEGABYTE:.1f} MB" if size_bytes >= _MEGABYTE else f"{size_bytes / 1000:.0f} KB"

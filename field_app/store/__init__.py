@@ -5,6 +5,7 @@
 
 from field_app.store.store import BYTES_PER_ROUND, Store
 from field_app.store.values import (
+    ON_THIS_PHONE,
     Answering,
     Counts,
     EntryState,
@@ -26,6 +27,7 @@ from field_app.store.values import (
 
 __all__ = [
     "BYTES_PER_ROUND",
+    "ON_THIS_PHONE",
     "Answering",
     "Counts",
     "EntryState",

@@ -9,7 +9,7 @@ from field_app.store.values import PhotoBytes, PhotoState
 
 _COLUMNS = (
     "sha256, media_type, size_bytes, ticket, ticket_number, operation_id, location, offset, restarts, recorded_at,"
-    " received_at"
+    " received_at, trouble, freed_at"
 )
 
 
@@ -18,7 +18,7 @@ class Photos:
         self._file = file
 
     def add(self, photo: PhotoBytes, ticket: str, ticket_number: str, operation_id: str, at: datetime) -> None:
-        """The same picture taken twice is kept, and sent, once."""
+        """The same picture taken twice is kept, and sent, once; one whose bytes made room is kept anew."""
         added = self._file.write(
             "INSERT INTO photos (sha256, media_type, size_bytes, ticket, ticket_number, operation_id, recorded_at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
@@ -32,7 +32,9 @@ class Photos:
                 milliseconds(at),
             ),
         )
-        if added:
+        if added or self._file.write(
+            "UPDATE photos SET freed_at = NULL WHERE sha256 = ? AND freed_at IS NOT NULL", (photo.sha256,)
+        ):
             self._file.write("INSERT INTO photo_bytes (sha256, bytes) VALUES (?, ?)", (photo.sha256, photo.data))
 
     def data(self, sha256: str) -> bytes | None:
@@ -74,28 +76,51 @@ class Photos:
 
     def progress(self, sha256: str, location: str | None, offset: int, restarts: int) -> None:
         self._file.write(
-            "UPDATE photos SET location = ?, offset = ?, restarts = ? WHERE sha256 = ?",
+            "UPDATE photos SET location = ?1, offset = ?2, restarts = ?3, trouble = iif(?1 IS NULL, trouble, NULL)"
+            " WHERE sha256 = ?4",
             (location, offset, restarts, sha256),
+        )
+
+    def set_back(self, sha256: str, trouble: str) -> None:
+        """Sending it came to nothing, and will begin anew."""
+        self._file.write(
+            "UPDATE photos SET location = NULL, offset = 0, trouble = ? WHERE sha256 = ?", (trouble, sha256)
         )
 
     def received(self, sha256: str, at: datetime) -> None:
         self._file.write(
-            "UPDATE photos SET received_at = ?, offset = size_bytes, location = NULL WHERE sha256 = ?",
+            "UPDATE photos SET received_at = ?, offset = size_bytes, location = NULL, trouble = NULL WHERE sha256 = ?",
             (milliseconds(at), sha256),
+        )
+
+    def received_before(self, at: datetime) -> list[PhotoState]:
+        """Those whose bytes are still here, oldest receipt first."""
+        return self._states("WHERE received_at < ? AND freed_at IS NULL ORDER BY received_at", (milliseconds(at),))
+
+    def free(self, sha256: str, at: datetime) -> None:
+        """The bytes go, and everything known of the photo stays."""
+        self._file.write("DELETE FROM photo_bytes WHERE sha256 = ?", (sha256,))
+        self._file.write("UPDATE photos SET freed_at = ? WHERE sha256 = ?", (milliseconds(at), sha256))
+
+    def missed(self, sha256: str) -> None:
+        """The office was said to hold it, and does not."""
+        self._file.write(
+            "UPDATE photos SET received_at = NULL, location = NULL, offset = 0, restarts = 0 WHERE sha256 = ?",
+            (sha256,),
         )
 
     def offer_again(self) -> None:
         """Whether the office still has them is asked anew; what it has is not sent again."""
         self._file.write(
             "UPDATE photos SET received_at = NULL, location = NULL, offset = 0, restarts = 0"
-            " WHERE received_at IS NOT NULL"
+            " WHERE received_at IS NOT NULL AND freed_at IS NULL"
         )
 
     def lost_by_office(self, device: str, through: int) -> None:
         """The office has lost the entries after `through`; their photos are offered to it again."""
         self._file.write(
-            "UPDATE photos SET received_at = NULL, location = NULL, offset = 0, restarts = 0 WHERE operation_id IN"
-            " (SELECT id FROM journal WHERE device = ? AND sequence > ?)",
+            "UPDATE photos SET received_at = NULL, location = NULL, offset = 0, restarts = 0 WHERE freed_at IS NULL"
+            " AND operation_id IN (SELECT id FROM journal WHERE device = ? AND sequence > ?)",
             (device, through),
         )
 
@@ -113,4 +138,6 @@ def _state(row: tuple[Any, ...]) -> PhotoState:
         restarts=row[8],
         recorded_at=moment(row[9]),
         received_at=None if row[10] is None else moment(row[10]),
+        trouble=row[11],
+        freed_at=None if row[12] is None else moment(row[12]),
     )

@@ -40,7 +40,7 @@ from field_app.store.values import (
 from shared_schema.apply import Filing, apply, filing
 from shared_schema.credentials import Reference
 from shared_schema.identifiers import uuid7
-from shared_schema.lifecycle import ON_VISIT, Role, Status
+from shared_schema.lifecycle import ON_VISIT, OVER, Role, Status
 from shared_schema.operations import (
     Actor,
     AddNote,
@@ -409,6 +409,42 @@ class Store:
     def photo_progress(self, sha256: str, *, location: str | None, offset: int, restarts: int) -> None:
         with self._transaction():
             self._photos.progress(sha256, location, offset, restarts)
+
+    def photo_set_back(self, sha256: str, trouble: str) -> None:
+        """The office did not take it, or this phone could not send it; `trouble` is why, as a stable code."""
+        with self._transaction():
+            self._photos.set_back(sha256, trouble)
+        self._changed()
+
+    def photos_to_spare(self, received_before: datetime) -> list[PhotoState]:
+        """Photos whose bytes may make room, once the office says again that it holds them; oldest receipt first.
+
+        Never one of a visit that is still open, or of a ticket on which something waits to be sent.
+        """
+        return [photo for photo in self._photos.received_before(received_before) if not self._is_open(photo.ticket)]
+
+    def _is_open(self, ticket_id: str) -> bool:
+        shown = self._tickets.shown(ticket_id)
+        if shown is not None and shown.status not in OVER:
+            return True
+        return bool(self._journal.entries("ticket = ? AND state = 'waiting'", (ticket_id,), "row LIMIT 1"))
+
+    def free_photo(self, sha256: str) -> None:
+        with self._transaction():
+            self._photos.free(sha256, self._now())
+        self._changed()
+
+    def photo_missed(self, sha256: str) -> None:
+        """The office was said to hold the photo, and does not: it is sent again."""
+        with self._transaction():
+            self._photos.missed(sha256)
+        self._changed()
+
+    def spare_bytes(self) -> int:
+        """Room inside the store's file, from what has been deleted: the file itself never gets smaller."""
+        ((pages,),) = self._file.rows("PRAGMA freelist_count")
+        ((page_bytes,),) = self._file.rows("PRAGMA page_size")
+        return int(pages) * int(page_bytes)
 
     def photo_received(self, sha256: str) -> None:
         with self._transaction():

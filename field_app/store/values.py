@@ -67,6 +67,10 @@ class PhotoBytes(Struct, frozen=True):
     data: bytes
 
 
+ON_THIS_PHONE = "photo-damaged-on-phone"
+"""The bytes kept here are no longer those that were recorded."""
+
+
 class PhotoState(Struct, frozen=True):
     """How far one photo has come; its bytes are `Store.photo`'s."""
 
@@ -83,6 +87,10 @@ class PhotoState(Struct, frozen=True):
     restarts: int
     recorded_at: datetime
     received_at: datetime | None
+    trouble: str | None
+    """Why the last attempt to send it ended: a code of the office's registry, or ON_THIS_PHONE."""
+    freed_at: datetime | None
+    """Its bytes are at the office alone since then."""
 
 
 class JournalEntry(Struct, frozen=True):

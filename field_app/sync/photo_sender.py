@@ -7,10 +7,11 @@ pieces the way is free for what was entered meanwhile.
 import asyncio
 import hashlib
 from collections.abc import Callable
+from datetime import timedelta
 from enum import Enum
 
 from field_app.device.contract import Device
-from field_app.store import PhotoState, Store
+from field_app.store import ON_THIS_PHONE, PhotoState, Store
 from field_app.sync.status import UploadProgress
 from shared_schema.sync_protocol import Away, RefusedRequest, SyncService, Upload
 
@@ -21,8 +22,17 @@ LARGEST_PIECE = 1024 * 1024
 QUICK_SECONDS = 1.0
 """A piece that took less may be followed by a larger one, one that took far longer by a smaller."""
 
+SHORT_BYTES = 200_000_000
+ROOM_BYTES = 400_000_000
+"""Where less than the first is left, received photos make room until there is the second."""
+FREED_AFTER = timedelta(days=7)
+"""The office's receipt must be so old: by then its nightly backups hold the photo too."""
+LOOK_FOR_ROOM_SECONDS = 3600.0
+
 RESTARTS_AT_ONCE = 3
 DEFERRED_SECONDS = 600.0
+DEFERRED_FOR_GOOD_SECONDS = 86_400.0
+"""After a refusal that will not change by itself: the office may have learnt something new by tomorrow."""
 LOCKED_SECONDS = 1.5
 
 
@@ -54,6 +64,7 @@ class PhotoSender:
         self._piece = FIRST_PIECE
         self._entries_before = 0
         self._deferred_until: dict[str, float] = {}
+        self._look_for_room_at = 0.0
         self.received = 0
         """Photos the office has received through this sender."""
 
@@ -68,9 +79,35 @@ class PhotoSender:
                     self.received += 1
                 elif sent is not _Sent.DEFERRED:
                     return sent
+            await self._make_room()
             return Ended.ALL_SENT
         finally:
             self._show(None)
+
+    async def _make_room(self) -> None:
+        """Where storage is short: let go of old photos, each after the office has said again that it holds it."""
+        now = self._device.monotonic()
+        if now < self._look_for_room_at:
+            return
+        self._look_for_room_at = now + LOOK_FOR_ROOM_SECONDS
+        storage = await self._device.storage()
+        if storage.used_bytes is None or storage.quota_bytes is None:
+            return
+        room = storage.quota_bytes - storage.used_bytes + self._store.spare_bytes()
+        if room >= SHORT_BYTES:
+            return
+        for photo in self._store.photos_to_spare(self._device.now() - FREED_AFTER):
+            held = await self._service.begin_upload(photo.sha256, photo.size_bytes, photo.media_type)
+            if not isinstance(held, Upload):
+                return
+            if held.complete:
+                self._store.free_photo(photo.sha256)
+                room += photo.size_bytes
+            else:
+                self._store.record_incident("photo-missed", f"the office has lost {photo.sha256}")
+                self._store.photo_missed(photo.sha256)
+            if room >= ROOM_BYTES:
+                return
 
     def _due(self) -> list[PhotoState]:
         now = self._device.monotonic()
@@ -120,7 +157,7 @@ class PhotoSender:
                 return resumed
         data = self._store.photo(photo.sha256)
         if data is None or hashlib.sha256(data).hexdigest() != photo.sha256:
-            return self._defer(photo, "photo-damaged-on-phone")
+            return self._defer(photo, ON_THIS_PHONE)
         begun = await self._service.begin_upload(photo.sha256, photo.size_bytes, photo.media_type)
         if isinstance(begun, RefusedRequest):
             return self._defer(photo, begun.code)
@@ -146,12 +183,16 @@ class PhotoSender:
         return kept
 
     def _defer(self, photo: PhotoState, reason: str) -> _Sent:
-        """Not given up: kept, and tried again later and whenever the app starts."""
+        """Not given up: kept, shown with the reason, and tried again later and whenever the app starts."""
         self._store.record_incident("photo-deferred", f"{reason} {photo.sha256}")
-        self._store.photo_progress(photo.sha256, location=None, offset=0, restarts=photo.restarts)
-        self._deferred_until[photo.sha256] = self._device.monotonic() + DEFERRED_SECONDS
+        self._store.photo_set_back(photo.sha256, reason)
+        seconds = DEFERRED_FOR_GOOD_SECONDS if reason in FOR_GOOD else DEFERRED_SECONDS
+        self._deferred_until[photo.sha256] = self._device.monotonic() + seconds
         return _Sent.DEFERRED
 
+
+FOR_GOOD = frozenset({ON_THIS_PHONE, "not-a-picture", "photo-too-large", "upload-header-malformed"})
+"""Refusals that concern the photo itself: sending the same bytes again gets the same answer."""
 
 _LOCKED = "upload-locked"
 _ASK_WHERE = frozenset({_LOCKED, "upload-offset-wrong", "upload-finished", "upload-stalled"})

@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from field_app.state.app import ThemeChoice
+from field_app.sync import FOR_GOOD
 from field_app.words import Words
 from shared_schema.apply import Filing
 from shared_schema.sync_protocol import Verdict
@@ -147,3 +148,33 @@ def test_the_credential_says_what_has_expired(hand: Hand) -> None:
 )
 def test_money_is_exact(fen: int, words: str) -> None:
     assert Words.load("en").money(fen) == words
+
+
+def test_a_photo_the_office_does_not_take_says_why(hand: Hand) -> None:
+    """Apart from those on their way, in words, in both languages; and all of these together say how far they are."""
+    ticket = an_assigned_ticket()
+    hand.given(ticket)
+    saved(hand.single.actions.accept(ticket.id))
+    from shared_schema.evidence import PhotoSlot
+
+    for seed, size in ((1, 600_000), (2, 1_000_000), (3, 3_000_000), (4, 40_000)):
+        saved(hand.single.actions.add_photo(ticket.id, a_picture(size, seed=seed), PhotoSlot.BEFORE))
+    tiny, bad, middle, large = hand.single.store.photos_waiting()
+    hand.single.store.photo_set_back(bad.sha256, "not-a-picture")
+    hand.single.store.photo_set_back(tiny.sha256, "checksum-mismatch")
+    hand.single.store.photo_progress(large.sha256, location="/x", offset=1_000_000, restarts=0)
+
+    async def look(screen: Screen) -> None:
+        assert "无法识别为图片" in screen.text(f"troubled-{bad.sha256[:8]}")
+        assert "几分钟后" in screen.text(f"troubled-{tiny.sha256[:8]}")
+        assert not screen.shows(f"troubled-{middle.sha256[:8]}")
+        assert "还有 3.0 MB 待上传，共 4.0 MB" in screen.text("photos-in-all")
+
+    hand.does(look, "/sync")
+
+
+@pytest.mark.parametrize("reason", sorted(FOR_GOOD | {"other"}))
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+def test_every_reason_that_will_not_pass_has_a_sentence(reason: str, language: str) -> None:
+    key = f"photo-trouble.{reason}"
+    assert Words.load(language)(key) != key

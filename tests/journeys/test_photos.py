@@ -1,0 +1,243 @@
+"""Photos, from the camera to the office and, much later, off the phone: none sent twice, none stuck in silence."""
+
+import hashlib
+import sqlite3
+
+import httpx
+import pytest
+from msgspec.structs import replace
+
+from field_app.store import ON_THIS_PHONE
+from shared_schema.evidence import PhotoSlot
+from tests.builders.networks import Forward, damage_body, lose_reply, lose_request
+from tests.builders.phones import Phone
+from tests.builders.tickets import a_picture
+from tests.builders.world import World
+
+SMALL, LARGE = a_picture(40_000, seed=31), a_picture(900_000, seed=32)
+
+
+def asked(phone: Phone, method: str) -> int:
+    """How often since the last time."""
+    found = [
+        request for request in phone.network.requests if request.method == method and "uploads" in str(request.url)
+    ]
+    return len(found)
+
+
+def trouble(phone: Phone, sha256: str) -> str | None:
+    state = phone.store.photo_state(sha256)
+    assert state is not None
+    return state.trouble
+
+
+@pytest.fixture
+def ticket(world: World) -> str:
+    return world.dispatcher.sends("t-chen")
+
+
+@pytest.fixture
+def phone(world: World, ticket: str) -> Phone:
+    phone = world.phone("t-chen")
+    phone.accept(ticket)
+    phone.sync()
+    return phone
+
+
+def set_aside(world: World, picture: bytes) -> str:
+    """As if these bytes had come before and been no picture to the office."""
+    sha256 = hashlib.sha256(picture).hexdigest()
+    (world.settings.data / "set-aside" / sha256).write_bytes(picture)
+    return sha256
+
+
+# -- in trouble -------------------------------------------------------------------------------------------------------
+
+
+def test_a_photo_the_office_refuses_for_good_is_told_and_not_tried_all_day(
+    world: World, phone: Phone, ticket: str
+) -> None:
+    """It stays on the phone with its reason, also when the app is started anew; the others go past it."""
+    bad = set_aside(world, SMALL)
+    phone.take_photo(ticket, SMALL)
+    good = phone.take_photo(ticket, LARGE)
+    phone.sync()
+    assert world.server.photo(good) == LARGE
+    assert trouble(phone, bad) == "not-a-picture"
+    assert phone.store.photo(bad) == SMALL
+    assert phone.store.counts().photos == 1, "the office has not received it"
+    phone.network.requests.clear()
+    for _ in range(20):
+        world.clock.move(hours=1)
+        phone.sync()
+    assert asked(phone, "POST") == 0
+    phone.go_offline()
+    phone.restart()
+    assert trouble(phone, bad) == "not-a-picture"
+
+
+def test_what_the_office_has_learnt_to_take_by_tomorrow_is_taken(world: World, phone: Phone, ticket: str) -> None:
+    bad = set_aside(world, SMALL)
+    phone.take_photo(ticket, SMALL)
+    phone.sync()
+    (world.settings.data / "set-aside" / bad).unlink()
+    world.clock.move(hours=25)
+    phone.sync()
+    assert (world.server.photo(bad), trouble(phone, bad)) == (SMALL, None)
+
+
+def test_a_photo_damaged_on_the_phone_is_not_sent_for_ever(world: World, phone: Phone, ticket: str) -> None:
+    """Flash memory has lost a bit: the office would refuse it, again and again."""
+    phone.go_offline()
+    shot = phone.take_photo(ticket, SMALL)
+    phone.store.close()
+    with sqlite3.connect(phone.path) as file:
+        file.execute("UPDATE photo_bytes SET bytes = ? WHERE sha256 = ?", (SMALL[:-1] + b"x", shot))
+    file.close()
+    phone.restart()
+    phone.go_online()
+    assert trouble(phone, shot) == ON_THIS_PHONE
+    assert asked(phone, "POST") == asked(phone, "PATCH") == 0
+
+
+def test_bytes_damaged_on_the_way_each_time_are_told_and_tried_again_soon(
+    world: World, phone: Phone, ticket: str
+) -> None:
+    """A wrong checksum is repaired by sending again; where that fails too, not in a loop and not in silence."""
+    shot = phone.take_photo(ticket, LARGE)
+    for _ in range(4):
+        phone.network.arm(damage_body, "PATCH")
+    phone.sync()
+    assert trouble(phone, shot) == "checksum-mismatch"
+    world.clock.move(minutes=11)
+    phone.network.arm(lose_reply, "PATCH")
+    phone.sync()
+    phone.network.arm(lose_request, "PATCH")
+    phone.sync()
+    assert trouble(phone, shot) is None, "it goes on: there is nothing to complain of"
+    phone.sync()
+    assert world.server.photo(shot) == LARGE
+
+
+# -- in which order ---------------------------------------------------------------------------------------------------
+
+
+def test_small_evidence_overtakes_a_large_photo_that_is_under_way(world: World, phone: Phone, ticket: str) -> None:
+    """The customer signs and a small photo is taken while megabytes are on their way: those wait, not these."""
+    arrived: list[str] = []
+    small = ""
+
+    async def meanwhile(request: httpx.Request, forward: Forward) -> httpx.Response:
+        nonlocal small
+        answer = await forward(request)
+        phone.add_note(ticket, "客户在等")
+        small = phone.take_photo(ticket, SMALL)
+        return answer
+
+    large = phone.take_photo(ticket, LARGE)
+    phone.network.arm(meanwhile, "PATCH")
+    received = phone.store.photo_received
+    phone.store.photo_received = lambda sha256: (arrived.append(sha256), received(sha256))[1]  # type: ignore[method-assign, func-returns-value]
+    phone.network.requests.clear()
+    assert phone.sync().photos == 2
+    assert arrived == [small, large]
+    paths = [request.url.path for request in phone.network.requests]
+    assert paths.index("/sync/v1/round", 1) < paths.index("/sync/v1/uploads/", 2), "the note before any photo"
+    sent = sum(len(request.content) for request in phone.network.requests if request.method == "PATCH")
+    assert sent == len(SMALL) + len(LARGE), "and of the large one nothing twice"
+
+
+# -- making room ------------------------------------------------------------------------------------------------------
+
+
+def short_of_room(phone: Phone, room_bytes: int = 1_000_000) -> None:
+    phone.device.state = replace(phone.device.state, used_bytes=10**9, quota_bytes=10**9 + room_bytes)
+
+
+@pytest.fixture
+def old(world: World, phone: Phone, ticket: str) -> str:
+    """A photo of a visit closed a while ago, received long since."""
+    sha256 = phone.take_photo(ticket, LARGE, PhotoSlot.BEFORE)
+    phone.sync()
+    world.dispatcher.cancel(ticket)
+    phone.sync()
+    world.clock.move(days=8)
+    phone.network.requests.clear()
+    return sha256
+
+
+def test_where_room_is_short_an_old_photo_goes_once_the_office_says_again_that_it_has_it(
+    world: World, phone: Phone, ticket: str, old: str
+) -> None:
+    short_of_room(phone)
+    phone.sync()
+    assert phone.store.photo(old) is None
+    assert (asked(phone, "POST"), asked(phone, "PATCH")) == (1, 0)
+    state = phone.store.photo_state(old)
+    assert state is not None
+    assert state.freed_at is not None
+    assert state.received_at is not None
+    assert phone.store.counts().photos == 0
+    assert phone.store.spare_bytes() > len(LARGE) / 2, "there is room in the file again"
+    phone.restart()
+    assert phone.sync().photos == 0, "and nothing looks for it"
+
+
+def test_where_there_is_room_nothing_goes(phone: Phone, old: str) -> None:
+    short_of_room(phone, 300_000_000)
+    phone.sync()
+    assert phone.store.photo(old) == LARGE
+    assert asked(phone, "POST") == 0
+
+
+def test_a_photo_the_office_has_lost_is_sent_again_and_not_let_go(world: World, phone: Phone, old: str) -> None:
+    """It said so once, a week ago. Its disk has died since."""
+    path = world.photo_files.path(old)
+    assert path is not None
+    path.unlink()
+    short_of_room(phone)
+    phone.sync()
+    assert phone.store.photo(old) == LARGE
+    assert "photo-missed" in phone.incidents()
+    phone.sync()
+    assert world.server.photo(old) == LARGE
+
+
+def test_photos_of_a_visit_that_is_open_stay_however_short_the_room(world: World, phone: Phone, ticket: str) -> None:
+    shot = phone.take_photo(ticket, LARGE)
+    phone.sync()
+    world.clock.move(days=30)
+    short_of_room(phone)
+    phone.sync()
+    assert phone.store.photo(shot) == LARGE
+
+
+def test_a_photo_received_yesterday_stays(world: World, phone: Phone, ticket: str) -> None:
+    """The office may have to go back to a backup of the day before."""
+    shot = phone.take_photo(ticket, LARGE)
+    phone.sync()
+    world.dispatcher.cancel(ticket)
+    phone.sync()
+    world.clock.move(days=1)
+    short_of_room(phone)
+    phone.sync()
+    assert phone.store.photo(shot) == LARGE
+
+
+def test_a_photo_on_whose_ticket_something_waits_stays(world: World, phone: Phone, ticket: str, old: str) -> None:
+    phone.go_offline()
+    phone.add_note(ticket, "还没送出")
+    assert phone.store.photos_to_spare(phone.device.now()) == []
+
+
+def test_the_same_picture_taken_again_is_kept_anew(world: World, phone: Phone, old: str) -> None:
+    short_of_room(phone)
+    phone.sync()
+    assert phone.store.photo(old) is None
+    other = world.dispatcher.sends("t-chen")
+    phone.sync()
+    phone.accept(other)
+    assert phone.take_photo(other, LARGE) == old
+    assert phone.store.photo(old) == LARGE
+    phone.sync()
+    assert phone.store.counts().photos == 0
