@@ -70,10 +70,6 @@ class Photos:
         row = self._file.row("SELECT coalesce(sum(size_bytes - offset), 0) FROM photos WHERE received_at IS NULL")
         return int(row[0]) if row else 0
 
-    def count(self) -> int:
-        row = self._file.row("SELECT count(*) FROM photos")
-        return int(row[0]) if row else 0
-
     def progress(self, sha256: str, location: str | None, offset: int, restarts: int) -> None:
         self._file.write(
             "UPDATE photos SET location = ?1, offset = ?2, restarts = ?3, trouble = iif(?1 IS NULL, trouble, NULL)"

@@ -363,6 +363,7 @@ class Store:
         return (
             rescued is not None
             and rescued.through >= self._journal.last_row()
+            and {photo.sha256 for photo in self._photos.waiting()} <= set(rescued.photos)
             and rescued.drafts_digest == self.drafts_digest()
         )
 
@@ -712,7 +713,6 @@ class Store:
         if through < self._facts.received_through:
             self._incident("office-lost-entries", f"{through} < {self._facts.received_through}", at)
             self._photos.lost_by_office(device, through)
-            self._facts.remove(facts.RESCUED)  # its photos were those the office did not have then
             self._journal.lost_by_office(device, through)
         unanswered = self._journal.received_without_words(device, (number for number, _ in asked.entries), through, at)
         if unanswered:

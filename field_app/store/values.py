@@ -152,6 +152,8 @@ class Rescued(Struct, frozen=True):
     name: str
     through: int
     """Row of the last journal entry in it."""
+    photos: tuple[str, ...]
+    """SHA-256 of each in it: those the office had not received then."""
     drafts_digest: str
     """Of the drafts in it."""
 

@@ -51,7 +51,8 @@ def rescue_name(store: Store, device: Device) -> str:
 
 def covered(store: Store, device: Device, name: str) -> Rescued:
     """What a file made now holds: to be noted (`Store.rescue_taken`) once it has been handed on."""
-    return Rescued(device.now(), name, store.last_row(), store.drafts_digest())
+    photos = tuple(photo.sha256 for photo in store.photos_waiting())
+    return Rescued(device.now(), name, store.last_row(), photos, store.drafts_digest())
 
 
 async def make_rescue_file(
