@@ -20,7 +20,7 @@ CATALOGUES := $(wildcard */locale/*/LC_MESSAGES/*.po)
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' Makefile | while IFS='	' read -r name words; do printf '  make %-10s %s\n' "$$name" "$$words"; done
+	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' Makefile | while IFS='	' read -r name words; do printf '  make %-12s %s\n' "$$name" "$$words"; done
 
 .PHONY: demo
 demo: $(VENV)/.serves publish ## publish the phone's app, fill a sample company, start the server (DOORSTEP_PORT, DOORSTEP_DATA)
@@ -64,6 +64,10 @@ simulate: $(VENV)/.develops ## a company's bad weeks from a number, replayed: SE
 .PHONY: mutations
 mutations: $(VENV)/.develops ## the production code broken in known ways: that the simulation notices each
 	$(RUN) -m tests.simulation mutations $(if $(RECORD),--record)
+
+.PHONY: bench-rivals
+bench-rivals: $(VENV)/.develops ## the same work by other servers (installed into .build/rivals), beside ours
+	$(RUN) -m bench.rivals
 
 .PHONY: screenshots
 screenshots: $(VENV)/.develops publish ## the pictures of the README, taken anew

@@ -1,57 +1,197 @@
-"""Phones as the server's load: requests prepared as bytes, sent over a few kept-open connections, answers barely read.
+"""Phones as a server's load: requests prepared as bytes, many kept-open connections, answers barely read.
 
-An ordinary HTTP client costs more than the server's answer does and would measure itself.
+An ordinary HTTP client costs more than the server's answer does and would measure itself. A phone is a generator: it
+yields the bytes of a request, is sent the body of the answer, and has done its work when it ends.
 """
 
 import asyncio
 import gzip
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Generator, Iterable, Sequence
+from typing import TypeAlias, cast
 from urllib.parse import urlsplit
 
-_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
+import uvloop
+from msgspec import Struct
+
+Phone: TypeAlias = Generator[bytes, bytes, None]
+"""Yields requests and is sent the answers: head and body, the body as it was before compression."""
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 _GZIP = b"\x1f\x8b"
+_AT_ONCE = 100
+"""So many connections are opened at a time; the kernel would drop what does not fit its queue."""
 
 
-def request(path: str, body: bytes, token: str, holds: str = "operations=0; photos=0") -> bytes:
-    """The bytes of a POST such as a phone sends."""
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
-        f"Accept-Encoding: gzip\r\nContent-Type: application/json\r\nDoorstep-Holding: {holds}\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+class Answered(Struct):
+    """What one phone met, in seconds and bytes."""
+
+    done_after: float = 0.0
+    """From the moment that all began."""
+    exchanges: list[float] = []
+    bytes_up: int = 0
+    bytes_down: int = 0
+    """Heads and bodies, bodies before compression."""
+    bytes_on_the_wire: int = 0
+    """Both ways, as they travelled."""
 
 
-async def drive(address: str, phones: list[list[Callable[[bytes], bytes]]]) -> tuple[float, list[float]]:
-    """Each phone sends its requests one after the other, all phones at once.
+class Load(Struct):
+    seconds: float
+    phones: list[Answered]
 
-    A request is made from the answer before it (empty for the first). Seconds in all, and of every exchange.
-    """
+    @property
+    def exchanges(self) -> list[float]:
+        return [each for phone in self.phones for each in phone.exchanges]
+
+
+class RefusedByServer(Exception):
+    """An answer that is not 2xx: what was measured is not the work."""
+
+
+def post(path: str, body: bytes, token: str, *more: str) -> bytes:
+    """The bytes of a POST of JSON such as a phone sends."""
+    return request("POST", path, body, f"Authorization: Bearer {token}", "Content-Type: application/json", *more)
+
+
+def request(method: str, path: str, body: bytes, *headers: str) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *headers]
+    if body or method != "GET":
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def drive(address: str, phones: Sequence[Phone]) -> Load:
+    """All phones at once, each on a connection of its own. Raises RefusedByServer."""
+    return drive_each([(address, phone) for phone in phones])
+
+
+def drive_each(phones: Sequence[tuple[str, Phone]]) -> Load:
+    """The same with an address for each."""
+    return uvloop.run(_drive(phones))
+
+
+async def _drive(phones: Sequence[tuple[str, Phone]]) -> Load:
+    loop = asyncio.get_running_loop()
+    talks = [_Talk(phone, loop) for _, phone in phones]
+    places = [_place(address) for address, _ in phones]
+    for start in range(0, len(talks), _AT_ONCE):
+        together = [
+            loop.create_connection(lambda talk=talk: talk, *place)  # type: ignore[misc]
+            for talk, place in zip(talks[start : start + _AT_ONCE], places[start : start + _AT_ONCE], strict=True)
+        ]
+        await asyncio.gather(*together)
+    started = time.perf_counter()
+    for talk in talks:
+        talk.begin(started)
+    try:
+        await asyncio.gather(*(talk.done for talk in talks))
+        seconds = time.perf_counter() - started
+    finally:
+        for talk in talks:
+            talk.hang_up()
+    return Load(seconds, [talk.answered for talk in talks])
+
+
+def _place(address: str) -> tuple[str, int]:
     parts = urlsplit(address)
     assert parts.hostname is not None
-    streams = [await asyncio.open_connection(parts.hostname, parts.port, limit=2**24) for _ in phones]
-    latencies: list[float] = []
+    assert parts.port is not None
+    return parts.hostname, parts.port
 
-    async def run(
-        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, requests: list[Callable[[bytes], bytes]]
-    ) -> None:
-        answer = b""
-        for make in requests:
-            asked = time.perf_counter()
-            writer.write(make(answer))
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = _LENGTH.search(head)
-            answer = await reader.readexactly(int(length.group(1)) if length else 0)
-            latencies.append(time.perf_counter() - asked)
-            if answer.startswith(_GZIP):
-                answer = gzip.decompress(answer)
-            assert head.startswith(b"HTTP/1.1 200"), head + answer[:500]
 
-    started = time.perf_counter()
-    await asyncio.gather(*(run(*pair, requests) for pair, requests in zip(streams, phones, strict=True)))
-    seconds = time.perf_counter() - started
-    for _, writer in streams:
-        writer.close()
-    return seconds, latencies
+class _Talk(asyncio.Protocol):
+    def __init__(self, phone: Phone, loop: asyncio.AbstractEventLoop) -> None:
+        self.answered = Answered()
+        self.done: asyncio.Future[None] = loop.create_future()
+        self._phone = phone
+        self._transport: asyncio.Transport | None = None
+        self._started = self._asked = 0.0
+        self._came = bytearray()
+        self._ends_at: int | None = None
+        self._head = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own, which is none by inheritance
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(exc or ConnectionResetError("the server hung up"))
+
+    def begin(self, started: float) -> None:
+        self._started = started
+        self._ask(next(self._phone))
+
+    def hang_up(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        self._came += data
+        if self._ends_at is None:
+            end = self._came.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            self._head = bytes(self._came[: end + 4])
+            length = _LENGTH.search(self._head)
+            self._ends_at = end + 4 + (int(length.group(1)) if length else 0)
+        if len(self._came) < self._ends_at:
+            return
+        body = bytes(self._came[len(self._head) : self._ends_at])
+        del self._came[: self._ends_at]
+        self._ends_at = None
+        self._take(body)
+
+    def _take(self, body: bytes) -> None:
+        answered = self.answered
+        answered.exchanges.append(time.perf_counter() - self._asked)
+        answered.bytes_on_the_wire += len(self._head) + len(body)
+        if body.startswith(_GZIP):
+            body = gzip.decompress(body)
+        answered.bytes_down += len(self._head) + len(body)
+        if not self._head.startswith(b"HTTP/1.1 2"):
+            if not self.done.done():
+                self.done.set_exception(RefusedByServer((self._head + body[:500]).decode(errors="replace")))
+            return
+        try:
+            self._ask(self._phone.send(self._head + body))
+        except StopIteration:
+            answered.done_after = time.perf_counter() - self._started
+            self.done.set_result(None)
+
+    def _ask(self, data: bytes) -> None:
+        assert self._transport is not None
+        self.answered.bytes_up += len(data)
+        self.answered.bytes_on_the_wire += len(data)
+        self._asked = time.perf_counter()
+        self._transport.write(data)
+
+
+def answer(address: str, request_: bytes, *, whole: bool = False) -> bytes:
+    """The body of the answer to a single request; `whole` with its head before it. Raises RefusedByServer."""
+    answers: list[bytes] = []
+
+    def once() -> Phone:
+        answers.append((yield request_))
+
+    drive(address, [once()])
+    return answers[0] if whole else answers[0].partition(b"\r\n\r\n")[2]
+
+
+def again(request_: bytes, times: int) -> Phone:
+    """The same request over and over."""
+    for _ in range(times):
+        yield request_
+
+
+def in_turn(requests: Iterable[bytes]) -> Phone:
+    """One after the other, whatever the answers."""
+    yield from requests
+
+
+def header(answer: bytes, name: str) -> str:
+    """A header of an answer."""
+    found = re.search(rb"\r\n" + name.encode() + rb": *([^\r]*)\r\n", answer, re.IGNORECASE)
+    assert found is not None, answer
+    return found.group(1).decode()

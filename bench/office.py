@@ -2,11 +2,12 @@
 
 import hashlib
 import random
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import UNSET, Struct
 
 from shared_schema import wire
 from shared_schema.evidence import PhotoSlot
@@ -23,8 +24,12 @@ from shared_schema.operations import (
     Operation,
     StartTravel,
 )
+from shared_schema.sync_protocol import PROTOCOL, Holding, RoundRequest, SignedHead, head_text, holding
 from shared_schema.ticket import Assignment, Customer, Product, Ticket, Window
-from sync_server.storage import Storage, Writing
+from sync_server.clock import milliseconds
+from sync_server.services.reference import References
+from sync_server.settings import Settings
+from sync_server.storage import Reading, Storage, Writing
 from sync_server.storage.people import Person
 from sync_server.storage.tickets import Kept
 
@@ -34,43 +39,100 @@ OPERATIONS_PER_ROUND = 50
 
 
 class Plan(Struct):
-    """One phone's rounds, in order: the bytes of their operations."""
+    """One phone: who has it, what it holds, and its rounds in order: the bytes of their operations."""
 
     device: str
     person: Person
     token: str
+    reference: str
+    """The version of what it has to look things up in."""
+    tickets: list[Ticket]
     rounds: list[list[bytes]]
+    key: Ed25519PrivateKey
+
+    def head_after(self, ops: Sequence[bytes]) -> SignedHead:
+        """The phone's word that its journal, up to the last of these, is this one."""
+        last, hash_ = msgspec.json.decode(ops[-1], type=_Numbered), wire.hash_of(ops[-1])
+        return SignedHead(
+            last.sequence,
+            hash_,
+            self.key.public_key().public_bytes_raw(),
+            self.key.sign(head_text(self.device, last.sequence, hash_)),
+        )
+
+    @property
+    def holding_afterwards(self) -> Holding:
+        """What it holds when every operation has been accepted."""
+        versions = {ticket.id: ticket.version for ticket in self.tickets}
+        for ops in self.rounds:
+            for raw in ops:
+                versions[msgspec.json.decode(raw, type=_Named).ticket] += 1
+        return holding(versions.items())
 
 
-def build(database: Path, phones: int, rounds: int) -> list[Plan]:
+class _Named(Struct):
+    ticket: str
+
+
+class _Numbered(Struct):
+    sequence: int
+
+
+def plans(phones: int, rounds: int) -> list[Plan]:
+    """Phones and what they will bring; they hold no reference data yet."""
+    random_ = same_every_time(7)
+    made = []
+    for number in range(phones):
+        person = Person(id=f"t-{number:03d}", role=Role.TECHNICIAN, name=f"师傅{number}", number=f"{number:04d}")
+        device, token = f"phone-{number:03d}", f"token-{number:03d}"
+        tickets = [ticket_of(random_, number, place, person.id) for place in range(rounds * TICKETS_PER_ROUND)]
+        key = Ed25519PrivateKey.from_private_bytes(random_.randbytes(32))
+        made.append(Plan(device, person, token, "", tickets, _rounds(random_, device, person, tickets), key))
+    return made
+
+
+def build(database_url: str, phones: int, rounds: int) -> list[Plan]:
     """A new database with everything the rounds are about."""
-    random_ = random.Random(7)  # noqa: S311 - the same office in every run
-    storage = Storage.open(f"sqlite:///{database}")
-    plans = []
+    made = plans(phones, rounds)
+    storage = Storage.open(database_url)
     try:
-        for number in range(phones):
-            person = Person(id=f"t-{number:03d}", role=Role.TECHNICIAN, name=f"师傅{number}", number=f"{number:04d}")
-            device, token = f"phone-{number:03d}", f"token-{number:03d}"
-            tickets = [ticket_of(random_, number, place, person.id) for place in range(rounds * TICKETS_PER_ROUND)]
-            storage.write_now(lambda writing: _move_in(writing, person, device, token, tickets))  # noqa: B023
-            plans.append(Plan(device, person, token, _rounds(random_, device, person, tickets)))
+        for plan in made:
+            storage.write_now(lambda writing: move_in(writing, plan.person, [(plan.device, plan.token)]))  # noqa: B023
+            storage.write_now(lambda writing: put_tickets(writing, plan.tickets))  # noqa: B023
+        versions = storage.read_now(lambda reading: reference_versions(reading, [plan.person for plan in made]))
     finally:
         storage.close()
-    return plans
+    for plan, version in zip(made, versions, strict=True):
+        plan.reference = version
+    return made
 
 
-def _move_in(writing: Writing, person: Person, device: str, token: str, tickets: list[Ticket]) -> None:
+def same_every_time(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311 - nothing here is a secret
+
+
+def move_in(writing: Writing, person: Person, devices: Sequence[tuple[str, str]]) -> None:
+    """Somebody who works here, with phones as (device, token)."""
     writing.people.save(person, 0)
-    writing.people.enrol_device(
-        device,
-        person.id,
-        name="手机",
-        platform="browser",
-        token_sha256=hashlib.sha256(token.encode()).hexdigest(),
-        at_ms=0,
-    )
+    for device, token in devices:
+        writing.people.enrol_device(
+            device,
+            person.id,
+            name="手机",
+            platform="browser",
+            token_sha256=hashlib.sha256(token.encode()).hexdigest(),
+            at_ms=0,
+        )
+
+
+def put_tickets(writing: Writing, tickets: Sequence[Ticket]) -> None:
     first = writing.feed.take(len(tickets))
     writing.tickets.save([Kept(ticket, first + place) for place, ticket in enumerate(tickets)])
+
+
+def reference_versions(reading: Reading, people: Sequence[Person]) -> list[str]:
+    references, revision = References(Settings()), reading.feed.reference_revision()
+    return [references.of(person, reading, revision).version for person in people]
 
 
 def _id(random_: random.Random) -> str:
@@ -109,24 +171,37 @@ def _rounds(random_: random.Random, device: str, person: Person, tickets: list[T
         for place, ticket in enumerate(tickets[start : start + TICKETS_PER_ROUND]):
             for operation in _done(random_, begins=place % 2 == 0):
                 sequence += 1
-                envelope = Envelope(
-                    id=_id(random_),
-                    device=device,
-                    sequence=sequence,
-                    ticket=ticket.id,
-                    actor=Actor(person.id, person.role),
-                    base_version=ticket.version,
-                    occurred_at=NOW + timedelta(seconds=sequence),
-                    clock=Clock(120, 40),
-                    previous_hash=previous,
-                    operation=operation,
-                )
-                raw = wire.encode(envelope)
+                raw = envelope(random_, device, person, sequence, ticket, previous, operation)
                 previous = wire.hash_of(raw)
                 round_.append(raw)
         assert len(round_) == OPERATIONS_PER_ROUND
         rounds.append(round_)
     return rounds
+
+
+def envelope(
+    random_: random.Random,
+    device: str,
+    person: Person,
+    sequence: int,
+    ticket: Ticket,
+    previous_hash: str,
+    operation: Operation,
+) -> bytes:
+    return wire.encode(
+        Envelope(
+            id=_id(random_),
+            device=device,
+            sequence=sequence,
+            ticket=ticket.id,
+            actor=Actor(person.id, person.role),
+            base_version=ticket.version,
+            occurred_at=NOW + timedelta(seconds=sequence),
+            clock=Clock(120, 40, milliseconds(NOW), sequence * 1000),
+            previous_hash=previous_hash,
+            operation=operation,
+        )
+    )
 
 
 def _done(random_: random.Random, *, begins: bool) -> list[Operation]:
@@ -136,15 +211,17 @@ def _done(random_: random.Random, *, begins: bool) -> list[Operation]:
     return [AddNote("换了整流器,观察十分钟没有再闪"), photo]
 
 
-def body(plan: Plan, cursor: int, ops: list[bytes], reference: str = "", holding: object = None) -> bytes:
+def body(plan: Plan, cursor: int, ops: Sequence[bytes], holding: Holding | None = None) -> bytes:
     """A RoundRequest, encoded."""
-    return msgspec.json.encode(
-        {
-            "protocol": 1,
-            "device": plan.device,
-            "cursor": cursor,
-            "ops": [msgspec.Raw(raw) for raw in ops],
-            "reference": reference,
-            "holding": holding,
-        }
+    newest = ops or (plan.rounds[-1] if plan.rounds else ())
+    return wire.encode(
+        RoundRequest(
+            protocol=PROTOCOL,
+            device=plan.device,
+            cursor=cursor,
+            ops=[msgspec.Raw(raw) for raw in ops],
+            reference=plan.reference,
+            holding=holding,
+            head=plan.head_after(newest) if newest else UNSET,
+        )
     )

@@ -1,145 +1,92 @@
-"""The yardstick: the same rows into the same tables by the standard library's sqlite3, in this process, nothing else.
+"""The yardstick: the least there is to do, by the standard library's sqlite3 in this process, and nothing else.
 
-What a round reads and writes is worked out beforehand by the server's own code; here only SQLite works. Durable as the
-server is: one transaction for each round, `synchronous=FULL`.
+A row in a log and a row of a ticket for each operation, 50 to a transaction, as durable as the server
+(`synchronous=FULL`). Nothing is judged, looked up by other columns, or answered.
 """
 
 import sqlite3
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from msgspec import Struct
+import msgspec
 
 from bench.office import Plan
-from sync_server.services.operations import arrived, receive
-from sync_server.storage import Storage, Writing
-from sync_server.storage.people import Person
+
+_BARE = """
+    CREATE TABLE op (
+        position INTEGER PRIMARY KEY, device TEXT NOT NULL, number INTEGER NOT NULL, id TEXT NOT NULL,
+        ticket TEXT NOT NULL, kind TEXT NOT NULL, at TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (device, number)
+    );
+    CREATE TABLE ticket (
+        id TEXT PRIMARY KEY, technician TEXT, position INTEGER, version INTEGER, title TEXT, customer TEXT,
+        address TEXT, status TEXT, priority INTEGER, due INTEGER, notes TEXT, operation TEXT
+    ) WITHOUT ROWID;
+    CREATE INDEX ticket_of ON ticket (technician, position);
+    CREATE TABLE device (id TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE feed (position INTEGER NOT NULL);
+    INSERT INTO feed VALUES (0);
+"""
 
 
-class Prepared(Struct):
-    """What one round comes to, as the parameters of its statements."""
-
-    device: str
-    person: str
-    cursor: int
-    head: tuple[int, str]
-    ids: list[str]
-    tickets: list[str]
-    operations: list[tuple[Any, ...]]
-    changed: list[tuple[Any, ...]]
-
-
-_OPERATIONS = "position, id, device, sequence, ticket, received_at_ms, verdict, raw"
-_TICKETS = (
-    "id, number, version, position, status, kind, severity, technician, holder, region, created_at_ms, "
-    "window_start_ms, window_end_ms, over_at_ms, late, linked_ticket, phone, serial, search, data"
-)
-
-
-def prepare(database: Path, plans: Sequence[Plan], at_ms: int) -> list[Prepared]:
-    """Let the server's code take the rounds, one at a time, and note which rows came of each."""
-    storage = Storage.open(f"sqlite:///{database}")
-    looking = sqlite3.connect(database)
-    prepared: list[Prepared] = []
-    cursors: dict[str, int] = {}
-    try:
-        for place in range(len(plans[0].rounds)):
-            for plan in plans:
-                cursor = cursors.get(plan.device) or storage.read_now(lambda reading: reading.feed.latest())
-                storage.write_now(_taking(plan.device, plan.person, plan.rounds[place], at_ms))
-                operations = looking.execute(
-                    f"SELECT {_OPERATIONS} FROM operations WHERE position > ? ORDER BY position",  # noqa: S608
-                    (cursor if place == 0 else _last(prepared),),
-                ).fetchall()
-                operations = [row for row in operations if row[2] == plan.device]
-                changed = looking.execute(
-                    f"SELECT {_TICKETS} FROM tickets WHERE position >= ?",  # noqa: S608
-                    (operations[0][0],),
-                ).fetchall()
-                head = looking.execute(
-                    "SELECT received_through, last_hash FROM journals WHERE device = ?", (plan.device,)
-                ).fetchone()
-                prepared.append(
-                    Prepared(
-                        plan.device,
-                        plan.person.id,
-                        cursor,
-                        head,
-                        [row[1] for row in operations],
-                        sorted({row[4] for row in operations}),
-                        operations,
-                        changed,
-                    )
-                )
-                cursors[plan.device] = operations[-1][0]
-    finally:
-        looking.close()
-        storage.close()
-    return prepared
-
-
-def _last(prepared: list[Prepared]) -> int:
-    return int(prepared[-1].operations[-1][0])
-
-
-def _taking(device: str, person: Person, ops: list[bytes], at_ms: int) -> Any:
-    brought = [arrived(raw) for raw in ops]
-
-    def take(writing: Writing) -> list[bytes]:
-        return receive(writing, device, person, brought, at_ms)
-
-    return take
-
-
-def run(database: Path, prepared: Sequence[Prepared]) -> float:
-    """Seconds for all rounds."""
-    connection = sqlite3.connect(database, isolation_level=None)
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -65536", "foreign_keys = ON"):
-        connection.execute(f"PRAGMA {pragma}")
-    insert = f"INSERT INTO operations ({_OPERATIONS}) VALUES ({_marks(_OPERATIONS)})"  # noqa: S608
-    names = [name.strip() for name in _TICKETS.split(",")]
-    update = ", ".join(f"{name} = excluded.{name}" for name in names if name != "id")
-    save = (
-        f"INSERT INTO tickets ({_TICKETS}) VALUES ({_marks(_TICKETS)}) "  # noqa: S608
-        f"ON CONFLICT (id) DO UPDATE SET {update}"
+def bare(database: Path, plans: Sequence[Plan]) -> float:
+    """Seconds for all operations of the plans."""
+    connection = _connected(database)
+    connection.executescript(_BARE)
+    connection.executemany(
+        "INSERT INTO ticket VALUES (?, ?, 0, 3, ?, ?, ?, 'assigned', 2, 0, ?, '')",
+        [
+            (each.id, each.technician, each.product.model, each.customer.name, each.customer.address, each.problem)
+            for plan in plans
+            for each in plan.tickets
+        ],
     )
+    work = [[_read(raw) for raw in ops] for place in range(len(plans[0].rounds)) for ops in _turn_of(plans, place)]
     started = time.perf_counter()
-    for each in prepared:
+    position = 0
+    for operations in work:
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute(
-            "SELECT received_through, last_hash FROM journals WHERE device = ?", (each.device,)
-        ).fetchone()
-        connection.execute(f"SELECT id FROM operations WHERE id IN ({_asks(each.ids)})", each.ids).fetchall()  # noqa: S608
-        connection.execute(
-            f"SELECT data, position, technician, holder FROM tickets WHERE id IN ({_asks(each.tickets)})",  # noqa: S608
-            each.tickets,
-        ).fetchall()
-        (through,) = connection.execute(
-            "UPDATE counters SET value = value + ? WHERE name = 'feed' RETURNING value", (len(each.operations),)
-        ).fetchone()
-        connection.executemany(insert, each.operations)
-        connection.executemany(save, each.changed)
-        connection.execute(
-            "INSERT INTO journals (device, received_through, last_hash) VALUES (?, ?, ?) ON CONFLICT (device) "
-            "DO UPDATE SET received_through = excluded.received_through, last_hash = excluded.last_hash",
-            (each.device, *each.head),
+        device = operations[0][0]
+        connection.execute("SELECT last FROM device WHERE id = ?", (device,)).fetchone()
+        connection.executemany(
+            "INSERT INTO op VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [(position + place, *operation) for place, operation in enumerate(operations, 1)],
         )
-        connection.execute("COMMIT")
+        connection.executemany(
+            "UPDATE ticket SET position = ?, version = version + 1, status = ?, notes = ?, operation = ? WHERE id = ?",
+            [
+                (position + place, kind, body, id_, ticket)
+                for place, (_, _, id_, ticket, kind, _, body) in enumerate(operations, 1)
+            ],
+        )
+        position += len(operations)
         connection.execute(
-            "SELECT position, id, status, data FROM tickets WHERE holder = ? AND position > ? AND position <= ? "
-            "ORDER BY position LIMIT 201",
-            (each.person, each.cursor, through),
-        ).fetchall()
+            "INSERT INTO device VALUES (?, ?) ON CONFLICT DO UPDATE SET last = excluded.last",
+            (device, operations[-1][1]),
+        )
+        connection.execute("UPDATE feed SET position = ?", (position,))
+        connection.execute("COMMIT")
     seconds = time.perf_counter() - started
     connection.close()
     return seconds
 
 
-def _marks(columns: str) -> str:
-    return ", ".join("?" for _ in columns.split(","))
+def _turn_of(plans: Sequence[Plan], place: int) -> list[list[bytes]]:
+    return [plan.rounds[place] for plan in plans]
 
 
-def _asks(values: Sequence[object]) -> str:
-    return ", ".join("?" for _ in values)
+def _read(raw: bytes) -> tuple[str, int, str, str, str, str, str]:
+    """(device, number, id, ticket, kind, at, what was typed)"""
+    envelope = msgspec.json.decode(raw)
+    operation = envelope["operation"]
+    typed = operation.get("text") or operation.get("sha256") or ""
+    device, number, id_, ticket = (envelope[name] for name in ("device", "sequence", "id", "ticket"))
+    return device, number, id_, ticket, operation["kind"], envelope["occurred_at"], typed
+
+
+def _connected(database: Path) -> sqlite3.Connection:
+    """As durable as the server."""
+    connection = sqlite3.connect(database, isolation_level=None)
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -65536", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection

@@ -4,6 +4,8 @@ Whoever measures something (bench.server here, the phone's figures elsewhere) wr
 from all that are there.
 """
 
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -38,6 +40,15 @@ def keep(name: str, section: Section) -> None:
     """Leave the section for the page, as .build/bench/<name>.json."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(section)))
+
+
+def spread(values: Sequence[float], form: str) -> str:
+    """The median, and where there are several values the smallest and the largest."""
+    middle = form.format(statistics.median(values))
+    if len(values) == 1:
+        return middle
+    number = form.partition("}")[0] + "}"
+    return f"{middle} ({number.format(min(values))}–{number.format(max(values))})"
 
 
 def write_page() -> None:

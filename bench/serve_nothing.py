@@ -3,6 +3,8 @@
 import logging
 import socket
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import uvicorn
 from litestar import Litestar, MediaType, Response, get, post
@@ -18,11 +20,12 @@ async def health() -> Response[bytes]:
     return Response(b"{}", media_type=MediaType.JSON)
 
 
-def main() -> None:
+def serve(route_handlers: Sequence[Any]) -> None:
+    """Until it is told to stop; the first line of output is the address."""
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
         sys.stdout.write(f"http://127.0.0.1:{listening.getsockname()[1]}\n")
         sys.stdout.flush()
-        app = Litestar([empty, health], openapi_config=None, logging_config=None)
+        app = Litestar([*route_handlers, health], openapi_config=None, logging_config=None)
         config = uvicorn.Config(
             app,
             loop="uvloop",
@@ -37,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve([empty])

@@ -1,0 +1,117 @@
+"""What one phone asks of a long list: ten changes among very many tickets, and everything at once."""
+
+import tempfile
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Struct
+from msgspec.structs import replace
+
+from bench import load, office, serving
+from bench.comeback import latest_position, request_with_cursor, sync_request, told_cursor
+from bench.office import Plan
+from shared_schema.lifecycle import Role
+from shared_schema.ticket import Ticket
+from sync_server.storage import Storage, Writing
+from sync_server.storage.people import Person
+from sync_server.storage.tickets import Kept
+
+CHANGES = 10
+TICKETS_OF_ONE = 200
+"""A technician's, where there are very many of others."""
+
+
+class ListFigures(Struct):
+    delta_ms: list[float]
+    """Each exchange: a phone hears of CHANGES tickets among very many."""
+    delta_of_few_ms: list[float]
+    """The same among a tenth of them."""
+    first_sync_ms: list[float]
+    first_sync_bytes: int
+    """Down, as they travelled (compressed where the phone can read it), heads included."""
+    first_sync_plain_bytes: int
+
+
+def measure(*, tickets: int, first_sync_tickets: int, times: int) -> ListFigures:
+    few, many = (_deltas(count, times) for count in (tickets // 10, tickets))
+    first_ms, wire, plain = _first_sync(first_sync_tickets, max(3, times // 20))
+    return ListFigures(many, few, first_ms, wire, plain)
+
+
+def technician(number: int) -> Person:
+    return Person(id=f"t-{number:03d}", role=Role.TECHNICIAN, name=f"师傅{number}", number=f"{number:04d}")
+
+
+def _deltas(tickets: int, times: int) -> list[float]:
+    with tempfile.TemporaryDirectory(prefix="doorstep-bench-") as folder:
+        data = Path(folder)
+        plan = _fill(data / "doorstep.db", tickets, TICKETS_OF_ONE)
+        cursor = latest_position(data / "doorstep.db") - CHANGES
+        asked = sync_request(office.body(plan, cursor, []), plan)
+        with serving.doorstep(data) as served:
+            met = load.drive(served.address, [_counting(asked, times, CHANGES)])
+        return [seconds * 1000 for seconds in met.exchanges[len(met.exchanges) // 10 :]]
+
+
+def _counting(asked: bytes, times: int, changes: int) -> load.Phone:
+    for _ in range(times):
+        answer = yield asked
+        assert answer.count(b'"change":"put_ticket"') == changes, answer[:500]
+
+
+def _first_sync(tickets: int, times: int) -> tuple[list[float], int, int]:
+    with tempfile.TemporaryDirectory(prefix="doorstep-bench-") as folder:
+        data = Path(folder)
+        plan = _fill(data / "doorstep.db", tickets, tickets)
+        took: list[float] = []
+        with serving.doorstep(data) as served:
+            load.drive(served.address, [_everything(plan, tickets)])
+            for _ in range(times):
+                met = load.drive(served.address, [_everything(plan, tickets)])
+                took.append(met.seconds * 1000)
+        (phone,) = met.phones
+        return took, phone.bytes_on_the_wire - phone.bytes_up, phone.bytes_down
+
+
+def _everything(plan: Plan, tickets: int) -> load.Phone:
+    cursor, told = b"0", 0
+    before, after = request_with_cursor(plan, [])
+    while True:
+        answer = yield sync_request(before + cursor + after, plan)
+        told += answer.count(b'"change":"put_ticket"')
+        cursor = told_cursor(answer)
+        if b'"more":true' not in answer[-200:]:
+            break
+    assert told == tickets, (told, tickets)
+
+
+def _fill(database: Path, tickets: int, of_one: int) -> Plan:
+    """So many tickets, `of_one` of them the first technician's; the newest changes are to ten of these."""
+    random_ = office.same_every_time(11)
+    storage = Storage.open(f"sqlite:///{database}")
+    try:
+        people = [technician(number) for number in range(-(-tickets // of_one))]
+        for number, person in enumerate(people):
+            devices = [("phone-000", "token-000")] if number == 0 else []
+            storage.write_now(lambda writing: office.move_in(writing, person, devices))  # noqa: B023
+        first: list[Ticket] = []
+        for number, person in enumerate(people):
+            count = min(of_one, tickets - number * of_one)
+            made = [office.ticket_of(random_, number, place, person.id) for place in range(count)]
+            first = first or made
+            storage.write_now(lambda writing: office.put_tickets(writing, made))  # noqa: B023
+
+        def touch(writing: Writing) -> None:
+            start = writing.feed.take(CHANGES)
+            writing.tickets.save(
+                [
+                    Kept(replace(ticket, version=ticket.version + 1), start + place)
+                    for place, ticket in enumerate(first[:CHANGES])
+                ]
+            )
+
+        storage.write_now(touch)
+        (version,) = storage.read_now(lambda reading: office.reference_versions(reading, people[:1]))
+    finally:
+        storage.close()
+    return Plan("phone-000", people[0], "token-000", version, [], [], Ed25519PrivateKey.generate())

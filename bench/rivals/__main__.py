@@ -1,0 +1,225 @@
+"""`python -m bench.rivals`: install the rivals, drive each and Doorstep on the same work, add a section to the page.
+
+Exits with 2 where a rival cannot be installed here, and says what failed.
+"""
+
+import argparse
+import functools
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from bench import comeback, lists, load, office, photos, race
+from bench.__main__ import PHOTO_BYTES, PHOTOS
+from bench.office import OPERATIONS_PER_ROUND, Plan
+from bench.report import Figure, Section, keep, spread, write_page
+from bench.rivals import installation, work
+from bench.rivals.kinto import kinto
+from bench.rivals.pocketbase import PocketBase, pocketbase
+from bench.rivals.work import Rival
+
+Start = Callable[[], AbstractContextManager[Any]]
+
+_INTRODUCTION = (
+    "PocketBase (batch API) and Kinto on PostgreSQL, driven by the same phones in the same run. They are given the "
+    "narrower form of the work: a record in a log and a record of a ticket for each operation, nothing judged, no "
+    "journal, all phones with one user's token; Doorstep does all of its own work. A ratio is Doorstep's figure over "
+    "the rival's. Of Kinto's processes PostgreSQL's are not counted. Medians, with the smallest and the largest of the "
+    "turns in brackets."
+)
+
+
+class Returned(Struct):
+    operations_per_second: float
+    p99_seconds: float
+    cpu_ms_per_operation: float
+    bytes_per_operation: float
+    peak_memory_bytes: float
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench.rivals", description="Measure Doorstep beside PocketBase and Kinto.")
+    parser.add_argument("--quick", action="store_true", help="one turn, short races")
+    quick = parser.parse_args().quick
+    try:
+        programs = installation.install()
+    except installation.NotToBeHad as fault:
+        sys.stderr.write(f"bench-rivals: the rivals cannot be installed here: {fault}\n")
+        return 2
+    section = Section("Beside other servers", _INTRODUCTION, list(_figures(programs, quick)))
+    keep("server-rivals", section)
+    write_page()
+    return 0
+
+
+def _figures(programs: Path, quick: bool) -> Iterator[Figure]:
+    turns, races = (1, 1) if quick else (3, 20)
+    start_pocketbase: Start = functools.partial(pocketbase, programs)
+    start_kinto: Start = functools.partial(kinto, programs)
+    for phones in (100, 500):
+        ours: list[comeback.Turn] = []
+        theirs: list[Returned] = []
+        for _ in range(turns):
+            ours += comeback.measure(phones, 1)
+            theirs.append(_returned(start_pocketbase, phones))
+        yield from map(_said, _compared(phones, ours, "PocketBase", theirs))
+        if phones == 100:
+            yield from map(_said, _compared(phones, ours, "Kinto", [_returned(start_kinto, phones)]))
+    yield from map(_said, _lists(start_pocketbase, start_kinto, 50 if quick else 300))
+    yield from map(_said, _photos(start_pocketbase, turns))
+    for name, start, writers in (("PocketBase", start_pocketbase, race.WRITERS), ("Kinto", start_kinto, race.WRITERS)):
+        missed = [_race(start, writers) for _ in range(races)]
+        yield _said(Figure(f"changes a cursor reader never heard of, of 1,200: {name}", spread(missed, "{:.0f}")))
+    yield _said(
+        Figure("changes a cursor reader never heard of, of 1,200: Doorstep", spread(race.on_sqlite(races), "{:.0f}"))
+    )
+
+
+def _said(figure: Figure) -> Figure:
+    sys.stdout.write(f"{figure.what}: {figure.figure}{f' (goal {figure.goal})' if figure.goal else ''}\n")
+    sys.stdout.flush()
+    return figure
+
+
+# -- coming back ------------------------------------------------------------------------------------------------------
+
+
+def _returned(start: Start, phones: int) -> Returned:
+    plans = _plans(phones)
+    operations = phones * OPERATIONS_PER_ROUND
+    with start() as rival:
+        rival.put_tickets([work.narrow(ticket) for plan in plans for ticket in plan.tickets])
+        cursor = rival.cursor()
+        talks = [work.comes_back(rival, plan, cursor) for plan in plans]
+        before = rival.served.cpu_seconds()
+        met = load.drive(rival.served.address, talks)
+        return Returned(
+            operations_per_second=operations / met.seconds,
+            p99_seconds=comeback.percentile([phone.done_after for phone in met.phones], 99),
+            cpu_ms_per_operation=(rival.served.cpu_seconds() - before) * 1000 / operations,
+            bytes_per_operation=sum(phone.bytes_up + phone.bytes_down for phone in met.phones) / operations,
+            peak_memory_bytes=rival.served.peak_memory_bytes(),
+        )
+
+
+@functools.cache
+def _plans(phones: int) -> list[Plan]:
+    return office.plans(phones, rounds=1)
+
+
+def _compared(phones: int, ours: Sequence[comeback.Turn], name: str, theirs: Sequence[Returned]) -> list[Figure]:
+    here = f"{phones} phones come back, {name}: "
+
+    def middle(turns: Sequence[Any], field: str) -> float:
+        return statistics.median([float(getattr(turn, field)) for turn in turns])
+
+    def of(field: str, form: str, scale: float = 1.0) -> str:
+        return spread([getattr(turn, field) * scale for turn in theirs], form)
+
+    faster = middle(ours, "operations_per_second") / middle(theirs, "operations_per_second")
+    is_pocketbase = name == "PocketBase"
+    return [
+        Figure(
+            f"{here}operations a second, Doorstep ÷ {name}",
+            f"{faster:.1f}",
+            "≥ 6" if is_pocketbase else "",
+            faster >= 6 if is_pocketbase else None,
+        ),
+        Figure(f"{here}operations a second", of("operations_per_second", "{:,.0f}")),
+        Figure(f"{here}until a phone is done, 99th percentile", of("p99_seconds", "{:.2f} s")),
+        Figure(f"{here}server CPU per operation", of("cpu_ms_per_operation", "{:.3f} ms")),
+        Figure(f"{here}bytes per operation, up and down, before compression", of("bytes_per_operation", "{:.0f}")),
+        Figure(f"{here}memory of the server, at its most", of("peak_memory_bytes", "{:.0f} MB", 1e-6)),
+    ]
+
+
+# -- lists, photos, races ---------------------------------------------------------------------------------------------
+
+
+def _lists(start_pocketbase: Start, start_kinto: Start, times: int) -> list[Figure]:
+    measured = lists.measure(tickets=100_000, first_sync_tickets=2_000, times=times)
+    delta = _pocketbase_delta(start_pocketbase, times)
+    first, size = _first_sync(start_kinto, max(3, times // 20))
+    quicker = statistics.median(measured.delta_ms) / statistics.median(delta)
+    sooner = statistics.median(measured.first_sync_ms) / statistics.median(first)
+    return [
+        Figure(
+            "delta of 10 changes among 100,000 tickets, Doorstep ÷ PocketBase",
+            f"{quicker:.2f}",
+            "≤ 0.7",
+            quicker <= 0.7,
+        ),
+        Figure("the same, PocketBase", spread(delta, "{:.2f} ms")),
+        Figure("first sync of 2,000 tickets, Doorstep ÷ Kinto", f"{sooner:.2f}", "≤ 0.5", sooner <= 0.5),
+        Figure("the same, Kinto", f"{spread(first, '{:.0f} ms')}, {size / 1000:.0f} KB"),
+    ]
+
+
+def _pocketbase_delta(start: Start, times: int) -> list[float]:
+    random_ = office.same_every_time(11)
+    with start() as rival:
+        assert isinstance(rival, PocketBase)
+        for number in range(100_000 // lists.TICKETS_OF_ONE):
+            technician = f"t-{number:03d}"
+            made = [office.ticket_of(random_, number, place, technician) for place in range(lists.TICKETS_OF_ONE)]
+            rival.put_tickets([work.narrow(ticket) for ticket in made])
+            if number == 0:
+                rival.touch([work.short(ticket.id) for ticket in made[: lists.CHANGES]])
+        asked, cursor = rival.pull("t-000", rival.cursor()), rival.cursor()
+
+        def pulling() -> load.Phone:
+            for _ in range(times):
+                told, _ = rival.told((yield asked), cursor)
+                assert len(told) == lists.CHANGES, told
+
+        met = load.drive(rival.served.address, [pulling()])
+        return [seconds * 1000 for seconds in met.exchanges[times // 10 :]]
+
+
+def _first_sync(start: Start, times: int) -> tuple[list[float], int]:
+    random_ = office.same_every_time(11)
+    took: list[float] = []
+    with start() as rival:
+        rival.put_tickets([work.narrow(office.ticket_of(random_, 0, place, "t-000")) for place in range(2_000)])
+
+        def pulling() -> load.Phone:
+            told: list[str] = []
+            for asked in rival.everything("t-000", 2_000):
+                told += rival.told((yield asked), "")[0]
+            assert len(told) == 2_000, len(told)
+
+        for _ in range(times + 1):
+            met = load.drive(rival.served.address, [pulling()])
+            took.append(sum(met.exchanges) * 1000)
+        return took[1:], met.phones[0].bytes_on_the_wire - met.phones[0].bytes_up
+
+
+def _photos(start: Start, turns: int) -> list[Figure]:
+    random_ = office.same_every_time(13)
+    pictures = [b"\xff\xd8\xff\xe0" + random_.randbytes(PHOTO_BYTES - 4) for _ in range(PHOTOS)]
+    rates = []
+    for _ in range(turns):
+        with start() as rival:
+            assert isinstance(rival, PocketBase)
+            asked = [rival.photo(picture) for picture in pictures]
+            met = load.drive(
+                rival.served.address,
+                [load.in_turn(asked[place :: photos.CONNECTIONS]) for place in range(photos.CONNECTIONS)],
+            )
+            rates.append(PHOTOS * PHOTO_BYTES / met.seconds / 1e6)
+    return [Figure("200 photos × 300 KB over 8 connections, PocketBase: megabytes a second", spread(rates, "{:.0f}"))]
+
+
+def _race(start: Start, writers: int) -> int:
+    with start() as rival:
+        server: Rival = rival
+        return work.race(server, race.WRITES, writers)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
