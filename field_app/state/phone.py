@@ -52,15 +52,19 @@ class Phone(Struct):
             self.client.base_url = httpx.URL(self.device.office_url)
         enrolled = await self.engine.enrol(key, device_name)
         if isinstance(enrolled, Identity):
-            # From now on there is something to lose, and the person has just trusted the app with it.
-            await self.device.ask_to_persist()
+            # From now on there is something to lose, and the person has just trusted the app with it. Not waited for:
+            # some browsers ask the person, who may not answer.
+            self._ask_to_persist()
         return enrolled
+
+    def _ask_to_persist(self) -> None:
+        self.asking = asyncio.get_running_loop().create_task(self.device.ask_to_persist())
 
     def _ask_for_the_first_photo(self) -> None:
         """The second good moment to ask: what a browser would throw away now cannot be taken again."""
         if self.store.setting(_ASKED_FOR_A_PHOTO) is None and self.store.photo_states(limit=1):
             self.store.set_setting(_ASKED_FOR_A_PHOTO, "yes")
-            self.asking = asyncio.get_running_loop().create_task(self.device.ask_to_persist())
+            self._ask_to_persist()
 
     # -- the rescue file ----------------------------------------------------------------------------------------------
 

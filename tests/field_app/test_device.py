@@ -1,12 +1,14 @@
 """The places the app runs in, as far as they can be tried without one."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import flet as ft
 import pytest
 
 from field_app.device.browser_name import browser_name
-from field_app.device.contract import StorageMissing, StoreInUse
+from field_app.device.contract import Shared, Sharing, StorageMissing, StoreInUse
 from field_app.device.desktop import DesktopDevice
 from field_app.device.enrolment_link import key_in, office_in
 from field_app.device.phone import PhoneDevice
@@ -80,6 +82,42 @@ def test_an_installed_app_remembers_the_office_of_its_link(tmp_path: Path) -> No
     assert device.belong_to(f"https://doorstep.example/app/#enrol={KEY}")
     assert device.office_url == "https://doorstep.example"
     assert PhoneDevice(tmp_path).office_url == "https://doorstep.example"
+
+
+@pytest.mark.parametrize(
+    ("status", "how"),
+    [
+        (ft.ShareResultStatus.SUCCESS, Sharing.SHARED),
+        (ft.ShareResultStatus.DISMISSED, Sharing.CANCELLED),
+        (ft.ShareResultStatus.UNAVAILABLE, Sharing.CANCELLED),
+    ],
+)
+def test_an_installed_app_hands_a_file_to_the_share_sheet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: ft.ShareResultStatus, how: Sharing
+) -> None:
+    """The file it offered the last time is gone by then."""
+    offered: list[bytes] = []
+
+    def look_at(path: str | None) -> None:
+        assert path is not None
+        offered.append(Path(path).read_bytes())
+
+    class Sheet:
+        async def share_files(self, files: list[ft.ShareFile]) -> ft.ShareResult:
+            (file,) = files
+            look_at(file.path)
+            return ft.ShareResult(status, "")
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"one"
+        yield b"two"
+
+    monkeypatch.setattr(ft, "Share", Sheet)
+    device = PhoneDevice(tmp_path)
+    for name in ("a.doorstep-rescue", "b.doorstep-rescue"):
+        assert asyncio.run(device.share(name, pieces())) == Shared(how, name)
+    assert offered == [b"onetwo"] * 2
+    assert [path.name for path in (tmp_path / "to-share").iterdir()] == ["b.doorstep-rescue"]
 
 
 def test_the_clock_is_aware_and_counts_whole_milliseconds(tmp_path: Path) -> None:

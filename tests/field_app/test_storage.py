@@ -51,6 +51,7 @@ def test_the_browser_is_asked_when_there_is_something_to_lose(tmp_path: Path) ->
         assert not isinstance(await phone.enrol("x" * 32, "手机"), Identity)
         assert device.asked == 0
         assert isinstance(await phone.enrol(KEY, "手机"), Identity)
+        await asyncio.sleep(0)
         assert device.asked == 1
         await phone.engine.run_round()
         phone.actions.add_note(TICKET.id, "字")

@@ -59,9 +59,13 @@ async function takeOver() {
   const registration = navigator.serviceWorker.controller && await navigator.serviceWorker.getRegistration();
   if (!registration || !registration.waiting) return false;
   const changed = new Promise((resolve) => {
-    // However late it comes: from then on the files of the version that is loading here are gone, and half an app
-    // would wait for the other half for ever.
-    navigator.serviceWorker.addEventListener('controllerchange', () => { resolve(true); location.reload(); }, { once: true });
+    // From then on the files of the version that is loading here are gone, and half an app would wait for the other
+    // half for ever. Once it has been drawn it has all it needs, and somebody may be typing: the next start is early
+    // enough.
+    navigator.serviceWorker.addEventListener('controllerchange', () => {
+      resolve(true);
+      if (document.getElementById('shell')) location.reload();
+    }, { once: true });
     setTimeout(() => resolve(false), 2000);  // it stays waiting where another page is open
   });
   registration.waiting.postMessage('take over if alone');
