@@ -1,6 +1,7 @@
 """What leaves a phone besides syncing: the rescue file; and why nobody leaves a phone that still holds something."""
 
 import asyncio
+from base64 import b64decode
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -82,6 +83,19 @@ def test_a_rescue_file_holds_the_journal_the_photos_not_received_and_the_drafts(
     assert found.is_signed
     assert found.header["device"] == "device-1"
     assert found.header["person"] == "t-chen"
+
+
+def test_a_desktop_puts_the_file_where_its_person_finds_it(phone: SinglePhone, tmp_path: Path, run: Any) -> None:
+    """Signed with the key in its file."""
+    _, photos = with_work(phone)
+    app = the_app(phone)
+    app.device = device = DesktopDevice(phone.path, downloads=tmp_path / "downloads")
+    shared = run(app.rescue())
+    assert isinstance(shared, Shared)
+    found = opened(Path(shared.place).read_bytes(), OFFICE)
+    holds(found, phone, photos)
+    assert b64decode(found.header["signing_key"]) == run(device.signer.public_key())
+    assert phone.store.is_rescued()
 
 
 def test_nobody_else_can_read_or_alter_a_rescue_file(phone: SinglePhone, run: Any) -> None:
