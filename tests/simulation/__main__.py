@@ -14,7 +14,8 @@ from functools import partial
 from itertools import count, islice
 
 from tests.simulation import report
-from tests.simulation.mutations import MUTATIONS, Mutation, Tried, try_out
+from tests.simulation.mutations import MUTATIONS, Tried, try_out
+from tests.simulation.postgresql import a_database
 from tests.simulation.shrinking import shrunk
 from tests.simulation.world import Result, plan, run
 
@@ -27,13 +28,16 @@ def _say(words: str) -> None:
     sys.stdout.flush()
 
 
-def tell(events: int, seed: int) -> Result:
-    return run(seed, plan(seed, events))
+def tell(events: int, postgresql: bool, seed: int) -> Result:
+    if not postgresql:
+        return run(seed, plan(seed, events))
+    with a_database() as address:
+        return run(seed, plan(seed, events), address)
 
 
 def _told(options: argparse.Namespace) -> Iterator[Result]:
     """World after world, from the given seed on, in the order of the seeds."""
-    telling = partial(tell, options.events)
+    telling = partial(tell, options.events, options.postgres)
     if options.processes == 1:
         yield from map(telling, count(options.seed))
         return
@@ -90,13 +94,13 @@ def _explain(result: Result, options: argparse.Namespace) -> None:
     _say(f"seed {result.seed}, step {result.steps}; again: {again}")
 
 
-def _try(worlds: int, mutation: Mutation) -> Tried:
-    return try_out(mutation, most_worlds=worlds)
+def _try(worlds: int, number: int) -> Tried:
+    return try_out(MUTATIONS[number], most_worlds=worlds)
 
 
 def _mutations(options: argparse.Namespace) -> int:
     tried: list[Tried] = []
-    chosen = [mutation for mutation in MUTATIONS if options.only in mutation.name]
+    chosen = [number for number, mutation in enumerate(MUTATIONS) if options.only in mutation.name]
     with ProcessPoolExecutor(options.processes) as pool:
         for outcome in pool.map(partial(_try, options.worlds), chosen):
             tried.append(outcome)
@@ -126,6 +130,7 @@ def main() -> int:
     telling.add_argument("--steps", type=int, default=20_000)
     telling.add_argument("--events", type=int, default=EVENTS)
     telling.add_argument("--processes", type=int, default=1)
+    telling.add_argument("--postgres", action="store_true", help="two office processes on one PostgreSQL database")
     telling.add_argument("--shrink-seconds", type=float, default=120.0)
     telling.add_argument("--record", action="store_true")
     telling.set_defaults(command=_run)

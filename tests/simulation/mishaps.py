@@ -233,7 +233,7 @@ async def _failing_write(world: "World", phone: "Phone", dice: random.Random) ->
 
 
 async def _back_up_office(world: "World", phone: "Phone", dice: random.Random) -> bool:
-    if world.office.process is None:
+    if world.office.process is None or not world.office.is_embedded:
         return False
     world.office_backup = world.office.back_up()
     return True

@@ -124,7 +124,7 @@ MUTATIONS = (
         operations._Taking,
         "judge",
         "standing.put(after)\n",
-        "standing.put(after)\n                standing.kept[after.id] = before or standing.kept[after.id]\n",
+        "standing.put(after)\n            standing.kept[after.id] = before or standing.kept[after.id]\n",
     ),
     _one(
         "the hash of the entry before is not looked at",
@@ -187,7 +187,7 @@ MUTATIONS = (
     _one(
         "the phone's database does not wait for the disk",
         database.StoreFile,
-        "_prepare",
+        "_open",
         "synchronous = FULL",
         "synchronous = OFF",
     ),
@@ -232,8 +232,9 @@ MUTATIONS = (
         "what the phone shows is stored as what the office confirmed",
         tickets.Tickets,
         "put",
-        "        {\n",
-        "        ticket := rebase(ticket, self._all_pending().get(ticket.id, ())).ticket or ticket,\n",
+        "    self._file.upsert(\n",
+        "    ticket = rebase(ticket, self._all_pending().get(ticket.id, ())).ticket or ticket\n"
+        "    self._file.upsert(\n",
     ),
     _one(
         "a draft is cleared before its operation is kept",
@@ -277,8 +278,8 @@ MUTATIONS = (
         "one failed round ends all syncing",
         engine.SyncEngine,
         "run_forever",
-        "            except Exception as fault:",
-        "            except ZeroDivisionError as fault:",
+        "        except Exception as fault:",
+        "        except ZeroDivisionError as fault:",
     ),
 )
 """What is broken, where, and how."""

@@ -136,8 +136,14 @@ class Process:
         if self._waiting > 1:
             self._world.trace.count("commits of several writes")
         self._waiting = 0
+        ends = None if self.storage.is_embedded or self.power.fuse is None else self._office.dies_before_commit()
+        if ends is True:
+            self.power.cut()
+            return
         while self.storage.write_waiting():
             self._world.trace.count("office commits")
+        if ends is False:  # it has committed, and nobody will hear of it
+            self.power.cut()
 
     def die(self) -> None:
         if not self.gone.done():
@@ -148,26 +154,43 @@ class Process:
     async def bury(self) -> None:
         """Let go of what a dead process's operating system would have taken back."""
         await asyncio.gather(*self.tasks, return_exceptions=True)
-        self.storage.close()
+        if self.storage.is_embedded:  # it has no disk any more; another server would still take what waits
+            self.storage.close()
         self.accounts.close()
         self.photo_files.close()
 
 
 class Office:
-    def __init__(self, world: "World", folder: Path, dice: random.Random) -> None:
+    def __init__(self, world: "World", folder: Path, dice: random.Random, postgresql: str) -> None:
+        """`postgresql` is the address of an empty database, on which two processes work; "" for one on SQLite."""
         self.world = world
-        self.settings = Settings(data=folder, company="上门家居服务", office_phone="400-820-0000")
+        self.settings = Settings(
+            data=folder, database_url=postgresql, company="上门家居服务", office_phone="400-820-0000"
+        )
+        self.is_embedded = not postgresql
         folder.mkdir()
         (folder / "doorstep.db").touch()  # for who looks by other ways than SQLite's whether there is one
         self._dice = dice
         self.disk = SimulatedDisk(Power())
         sqlite_vfs.mount(str(folder), self.disk)
         self.files = Files(folder)
-        self.process: Process | None = None
+        self.processes: list[Process] = []
         self.is_slow = False
         self.restores = 0
         self._is_restoring = False
         self._backups = folder.with_name("backups")
+
+    @property
+    def process(self) -> Process | None:
+        """One that lives."""
+        return self.processes[0] if self.processes else None
+
+    def _any(self) -> Process | None:
+        """Whichever a request happens to reach."""
+        return self._dice.choice(self.processes) if len(self.processes) > 1 else self.process
+
+    def dies_before_commit(self) -> bool:
+        return self._dice.random() < 0.5
 
     @property
     def database(self) -> str:
@@ -180,17 +203,18 @@ class Office:
     # -- lives ---------------------------------------------------------------------------------------------------------
 
     async def start(self, *, with_power_lost: bool = False) -> None:
-        assert self.process is None
         power = Power()
-        lost = self.disk.come_back(power, self._dice if with_power_lost else None)
-        self.files.power = power
-        if with_power_lost:
-            self.files.lose_power(self.settings.data, self._dice)
-            self.world.trace.count("office came back with writes lost", int(lost))
+        if self.is_embedded:
+            assert not self.processes
+            lost = self.disk.come_back(power, self._dice if with_power_lost else None)
+            self.files.power = power
+            if with_power_lost:
+                self.files.lose_power(self.settings.data, self._dice)
+                self.world.trace.count("office came back with writes lost", int(lost))
         process = Process(self, power)
         await process.begin()
         power.when_gone = lambda: self._power_went(process)
-        self.process = process
+        self.processes.append(process)
         self.world.trace.note("office", "started")
         self.world.invariants.office_restarted(process)
         self.world.office_is_back()
@@ -198,7 +222,7 @@ class Office:
     def _power_went(self, process: Process) -> None:
         """In the middle of whatever it was doing."""
         self.world.trace.note("office", "died")
-        self.process = None
+        self.processes.remove(process)
         self.world.loop.call_soon(process.die)
         if not self._is_restoring:
             self.world.later(self._dice.uniform(0.1, 20), self._revive(process))
@@ -209,9 +233,11 @@ class Office:
 
     async def _start_at_last(self, *, with_power_lost: bool) -> None:
         """As often as it takes: whoever runs it tries again."""
-        while self.process is None:
+        is_started = False
+        while not is_started:
             try:
                 await self.start(with_power_lost=with_power_lost)
+                is_started = True
             except StorageUnavailable:  # a full disk, mostly
                 await asyncio.sleep(5)
 
@@ -219,7 +245,7 @@ class Office:
 
     def serve(self, sent: Sent, parts: Parts, hung_up: asyncio.Event) -> "asyncio.Future[Answer]":
         """The answer, or OfficeGone. It goes on when the asker has gone."""
-        process = self.process
+        process = self._any()
 
         async def serving() -> Answer:
             if process is None:
@@ -234,7 +260,7 @@ class Office:
 
     async def do(self, work: Callable[[Process], Coroutine[Any, Any, T]]) -> T:
         """Something done at the office's own desk. Raises OfficeGone or StorageUnavailable."""
-        process = self.process
+        process = self._any()
         if process is None:
             raise OfficeGone
         return await process.outlived(work(process))

@@ -9,10 +9,12 @@ import sys
 
 import pytest
 
+from tests.simulation.mutations import MUTATIONS, Mutation, broken, try_out
+from tests.simulation.postgresql import a_database
 from tests.simulation.shrinking import shrunk
 from tests.simulation.world import Event, Result, plan, run
 
-EVENTS = 120
+EVENTS = 100
 _HASHES = """
 from tests.simulation.world import plan, run
 print([run(seed, plan(seed, 60)).hash for seed in (1001, 1002)])
@@ -39,6 +41,36 @@ class TestEvenSeeds:
     @pytest.mark.parametrize("seed", range(2, 51, 2))
     def test_ends_well(self, seed: int) -> None:
         _ends_well(seed)
+
+
+def test_two_processes_on_one_postgresql_end_well() -> None:
+    """Requests reach now the one, now the other; each dies before its commits, after them, and in between."""
+    with a_database() as address:
+        result = run(77, plan(77, 60), address)
+    assert result.broken is None, f"{result.broken}: {result.detail}"
+    assert result.counts["worlds checked at their end"] == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "the feed has a gap",
+        "the phone does not flush after its commit",
+        "what was refused counts as read",
+        "a photo counts as received when it has been begun",
+    ],
+)
+def test_it_bites(name: str) -> None:
+    """A few of the mutations; all of them: `make mutations`."""
+    (mutation,) = (mutation for mutation in MUTATIONS if mutation.name == name)
+    assert try_out(mutation, most_worlds=12, events=EVENTS).caught is not None
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_a_mutation_still_fits_the_code(mutation: Mutation) -> None:
+    """The place that it changes is there, exactly once."""
+    with broken(mutation):
+        pass
 
 
 def test_the_same_seed_is_the_same_story_byte_for_byte() -> None:

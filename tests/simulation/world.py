@@ -115,7 +115,7 @@ class Clock:
 
 
 class World:
-    def __init__(self, seed: int, loop: VirtualLoop, folder: Path) -> None:
+    def __init__(self, seed: int, loop: VirtualLoop, folder: Path, postgresql: str) -> None:
         self.seed = seed
         self.loop = loop
         self.folder = folder
@@ -123,7 +123,7 @@ class World:
         self.trace = Trace(loop.time)
         self.ledger = Ledger()
         self.invariants = Invariants(self)
-        self.office = Office(self, folder / "office", self.dice("office"))
+        self.office = Office(self, folder / "office", self.dice("office"), postgresql)
         self.phones: list[Phone] = []
         self.tickets: list[str] = []
         self.office_backup: Path | None = None
@@ -345,7 +345,8 @@ class World:
     # -- from beginning to end -----------------------------------------------------------------------------------------
 
     async def begin(self) -> None:
-        await self.office.start()
+        for _ in range(1 if self.office.is_embedded else 2):
+            await self.office.start()
         for person in (*DISPATCHERS, *TECHNICIANS):
             await self.office.do(partial(_employ, person))
         for technician in TECHNICIANS:
@@ -356,9 +357,8 @@ class World:
         for number, ticket_id in enumerate(self.tickets):
             for move in ("confirms", "assigns or reassigns"):
                 ticket = await self._as_it_stands(ticket_id)
-                assert ticket is not None, ticket_id
-                operation = DESK_MOVES[move][1](ticket, dice, f"{number}", self)
-                if operation is not None:
+                operation = DESK_MOVES[move][1](ticket, dice, f"{number}", self) if ticket else None
+                if ticket is not None and operation is not None:
                     await self.performs(
                         person_index=number, ticket=ticket, operation=operation, operation_id=self._new_id(dice)
                     )
@@ -389,8 +389,8 @@ class World:
             phone.disk.is_full = False
             phone.disk.power.fuse = None
         restarts = self.dice("peace").random() < 0.8
-        if self.office.process is not None:
-            self.office.process.power.fuse = None
+        for process in self.office.processes:
+            process.power.fuse = None
         for phone in self.phones:
             if phone.is_gone:
                 continue
@@ -418,9 +418,8 @@ class World:
         await asyncio.sleep(0.1)  # in which they are buried
         for task in tuple(self._tasks):
             task.cancel()
-        process = self.office.process
-        if process is not None:
-            self.office.process = None
+        processes, self.office.processes = self.office.processes, []
+        for process in processes:
             process.die()
             await process.bury()
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
@@ -445,8 +444,11 @@ async def _employ(person: Person, office: Process) -> None:
     await office.accounts.add_person(person)
 
 
-def run(seed: int, events: Sequence[Event]) -> Result:
-    """The story of these events, which is the same whenever it is told."""
+def run(seed: int, events: Sequence[Event], postgresql: str = "") -> Result:
+    """The story of these events, which is the same whenever it is told.
+
+    `postgresql` is the address of an empty database for two office processes; without it there is one, on SQLite.
+    """
     memory = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="doorstep-simulation-", dir=memory if memory.is_dir() else None))
     really, was_collecting = secrets.token_bytes, gc.isenabled()
@@ -458,7 +460,7 @@ def run(seed: int, events: Sequence[Event]) -> Result:
         with sqlite_vfs.mounting():
             loop = VirtualLoop(random.Random(f"{seed}/threads"))
             asyncio.set_event_loop(loop)
-            world = World(seed, loop, folder)
+            world = World(seed, loop, folder, postgresql)
             try:
                 with world.office.files.watching():
                     loop.run_until_complete(_story(world, events))
