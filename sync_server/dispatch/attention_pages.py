@@ -13,7 +13,6 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 from msgspec import Struct
 
-from shared_schema.operations import Operation
 from shared_schema.ticket import Ticket
 from sync_server.accounts import Accounts
 from sync_server.clock import moment
@@ -92,7 +91,10 @@ def _row(waiting: Waiting, queue: Queue, reader: Reader) -> Row:
         kind = waiting.refusal.kind
         title = words(f"operation.{kind}") if words.knows(f"operation.{kind}") else words("history.unreadable")
         note = words.refusal(waiting.rejection)
-        said = _said(waiting.envelope.operation, waiting, queue, reader) if waiting.envelope else ""
+        if waiting.envelope is not None:
+            said = detail_of(waiting.envelope.operation, _Around(waiting.ticket, queue.names), words, reader.display)
+        else:
+            said = _short(_words_in(waiting.raw))
     elif waiting.draft is not None:
         title = words("attention.draft")
         said = _short(_readable(waiting.draft.body))
@@ -126,20 +128,32 @@ def _evidence(waiting: Waiting, reader: Reader) -> tuple[str, str]:
     return reader.words("list.comma").join(parts), " · ".join(each.words for each in brought if each.words)
 
 
-def _said(operation: Operation, waiting: Waiting, queue: Queue, reader: Reader) -> str:
-    return detail_of(operation, _Around(waiting.ticket, queue.names), reader.words, reader.display)
-
-
 # -- original content, to be read by people ---------------------------------------------------------------------------
 
 
 def _readable(raw: bytes) -> str:
     """JSON with a line for each value; anything else as the text it is."""
-    try:
-        value = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    value = _decoded(raw)
+    if isinstance(value, dict) and "operation" in value:  # what was done before by whom, when and with which clock
+        value = {"operation": value["operation"]} | value
+    if value is None:
         return raw.decode(errors="replace")[:_SHOWN_LETTERS]
     return "\n".join(_lines(value, ""))[:_SHOWN_LETTERS]
+
+
+def _words_in(raw: bytes) -> str:
+    """What was typed into an operation of which only the form is known."""
+    value = _decoded(raw)
+    operation = value.get("operation") if isinstance(value, dict) else None
+    fields = operation.items() if isinstance(operation, dict) else ()
+    return " · ".join(text for name, text in fields if name != "kind" and isinstance(text, str))
+
+
+def _decoded(raw: bytes) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _lines(value: object, place: str) -> list[str]:

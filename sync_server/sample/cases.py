@@ -93,6 +93,8 @@ class Case(Struct, frozen=True, kw_only=True):
     """Why it was opened again."""
     reassigned_from: str = ""
     """Who had it first; their phone was without a network and sent its evidence afterwards."""
+    left_note: str = ""
+    """What they noted there."""
     linked_to: int | None = None
     """The number of the case (its place in CASES) this one comes from."""
 
@@ -523,6 +525,9 @@ CASES: tuple[Case, ...] = (
         problem="客厅四键面板有一个键按下去弹不起来。",
         technician="t-li",
         visit=Visit(from_now=0),
+        agreed="面板弹片断裂，按键不回弹，其余三键正常。",
+        reassigned_from="t-zhou",
+        left_note="电梯厅和屋里都没有信号。面板型号 QC-4，需换整块，今天车上没有。",
     ),
     Case(
         kind=_IN,
@@ -757,6 +762,7 @@ CASES: tuple[Case, ...] = (
         technician="t-huang",
         visit=Visit(day=-2, hour=10),
         reassigned_from="t-chen",
+        left_note="地下室没有信号。缓冲器型号 HB-60，店里没有，需从佛山仓调货，今天先拆下左门防止夹手。",
         agreed="右门缓冲器漏油失效。",
         found="右门缓冲器漏油，左门缓冲器行程偏短。",
         done="更换两只缓冲器，调整上轨限位。",

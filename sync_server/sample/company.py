@@ -61,9 +61,9 @@ class Mishap(Struct, frozen=True):
     """Whose app was newer than the office for a moment: an operation that is not known here."""
     newer_words: str
     set_person: str
-    """Whose phone's clock somebody has set, for the last `set_for`."""
+    """Whose phone's clock somebody has set, before the newest `set_entries`."""
     set_by: timedelta
-    set_for: timedelta
+    set_entries: int
     slept_for: timedelta
     """For so long a phone without a network slept before each entry."""
     unsigned_person: str
@@ -80,7 +80,7 @@ MISHAPS = Mishap(
     newer_words="窗帘电机一台，轨道支架四个，从车上领用。",
     set_person="t-li",
     set_by=timedelta(hours=-26),
-    set_for=timedelta(minutes=75),
+    set_entries=2,
     slept_for=timedelta(minutes=7),
     unsigned_person="t-zhou",
 )

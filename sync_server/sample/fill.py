@@ -86,6 +86,7 @@ class _Company:
         self._rounds = Rounds(storage, References(settings), self._clock, access_ticket)
         self._people: dict[str, Person] = {}
         self._phones: dict[str, _Phone] = {}
+        self._with_clock_set: set[str] = set()
 
     def close(self) -> None:
         self._accounts.close()
@@ -93,6 +94,8 @@ class _Company:
 
     async def come_to_be(self) -> int:
         told = steps(self._now, ZoneInfo(self._settings.time_zone), SEED)
+        of_one = [step.operation_id for step in told if step.person == MISHAPS.set_person and step.told]
+        self._with_clock_set = set(of_one[-MISHAPS.set_entries :])
         self._clock.be(told[0].at - timedelta(days=30))
         for person in PEOPLE:
             await self._join(person)
@@ -169,7 +172,7 @@ class _Company:
         if phone := self._phones.get(step.person):
             if not step.is_offline:
                 await phone.exchange()
-            was_set = step.person == MISHAPS.set_person and self._now - step.at < MISHAPS.set_for
+            was_set = step.operation_id in self._with_clock_set
             phone.record(step, operation, set_by=MISHAPS.set_by if was_set else timedelta())
             if not step.is_offline:
                 assert await phone.exchange() == 0, step

@@ -243,7 +243,7 @@ class _Telling:
         self._add(start + timedelta(minutes=6), first, lambda _: op.ShowCredential())
         agreed = op.ConfirmProblem(case.agreed)
         self._add(start + timedelta(minutes=11), first, lambda _: agreed, is_offline=True)
-        note = op.AddNote("地下室没有信号。缓冲器型号 HB-60，店里没有，需从佛山仓调货，今天先拆下左门防止夹手。")
+        note = op.AddNote(case.left_note)
         self._add(start + timedelta(minutes=25), first, lambda _: note, is_offline=True)
         self._photo(start + timedelta(minutes=28), PhotoSlot.BEFORE, person=first, is_offline=True)
         to_second = op.AssignTicket(case.technician, window, replaces=first)
