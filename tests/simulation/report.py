@@ -62,6 +62,13 @@ whenever it is repeated.
   close, reopen, find duplicates, click twice.
 * Then all heals: networks are good, everybody is there. The queues must drain, and every promise is looked for.
 
+With `--postgres` two office processes work on one PostgreSQL database, and requests reach now the one, now the other.
+There the office dies between transactions (before a commit, or after it and before anybody hears); the database's own
+loss of power is PostgreSQL's to survive.
+
+Left to other tests: the update of the app with its kept copy (`tests/field_app`), migrations of the office's database
+(`tests/sync_server`), rescue files, and real processes under `kill -9` (below).
+
 `make simulate SEED=7 STEPS=1` tells the story of seed 7 again; a failure prints its seed, makes itself short by leaving
 events out for as long as the same invariant breaks, and prints what is left. Fifty seeds run in `make test`.
 """
