@@ -1,7 +1,8 @@
 """Whether an office is sound: journals, hash chains, verdicts, tickets, feed and photos checked against each other.
 
 Everything that is stored twice must agree: what a ticket is, with what its operations make of it; how far a journal is
-held, with its last entry; a photo's name, with the hash of its bytes. The database is read in one snapshot, the files
+held, with its last entry; what its device has signed of it, with that entry and the device's key; a photo's name, with
+the hash of its bytes. The database is read in one snapshot, the files
 after it, so that this may run while the office is open: files are only ever added.
 
 A `Problem` is something that must not be; a `Note` something a person may want to know. What is said about them is the
@@ -22,11 +23,13 @@ from msgspec import Struct
 from shared_schema import wire
 from shared_schema.apply import Filing, apply, filing
 from shared_schema.operations import FIRST_HASH, AddPhoto, Envelope, RaiseObjection
-from shared_schema.sync_protocol import Verdict
+from shared_schema.sync_protocol import Verdict, head_text
 from shared_schema.ticket import Ticket
+from sync_server.services.signatures import is_signed_by
 from sync_server.storage import Reading, Storage
 from sync_server.storage.audit import TicketRow
 from sync_server.storage.journal import OFFICE, Entry, Head
+from sync_server.storage.keys import JournalSignature
 from sync_server.storage.uploads import UploadState
 
 Tell: TypeAlias = Callable[[str, int, int], None]
@@ -47,7 +50,10 @@ class Problem(str, Enum):
     JOURNAL_OF_NOBODY = "journal-of-nobody"
     CHAIN_BROKEN = "chain-broken"
     ENTRY_MISFILED = "entry-misfiled"
+    SIGNATURE_WRONG = "signature-wrong"
     VERDICT_WRONG = "verdict-wrong"
+    REFUSAL_MISFILED = "refusal-misfiled"
+    RESCUED_DAMAGED = "rescued-damaged"
     APPLIED_TWICE = "applied-twice"
     REPLAY_DIFFERS = "replay-differs"
     TICKET_DIFFERS = "ticket-differs"
@@ -65,6 +71,8 @@ class Note(str, Enum):
     """Something that is in order, and that a person may want to know."""
 
     JOURNAL_FLAGGED = "journal-flagged"
+    SIGNATURE_DOUBTED = "signature-doubted"
+    OPERATIONS_WAITING = "operations-waiting"
     RESTORED = "restored"
     PHOTOS_AWAITED = "photos-awaited"
     PHOTOS_UNNAMED = "photos-unnamed"
@@ -118,6 +126,8 @@ class _Check:
         """Photos that operations speak of: the device they come from, and their size where it was said."""
         self._received: dict[str, tuple[int, UploadState]] = {}
         self._unfinished: set[str] = set()
+        self._filed: set[tuple[str, int, str]] = set()
+        """What is filed as refused, until it is met."""
 
     def _find(self, what: Problem | Note, about: str, detail: str = "") -> None:
         self.findings.append(Finding(what, about, detail))
@@ -159,9 +169,13 @@ class _Check:
 
     def _journals(self, reading: Reading) -> None:
         heads = reading.audit.heads()
+        self._filed = set(reading.audit.refusals())
+        signatures = reading.keys.signatures(heads)
         devices = reading.audit.devices() | {OFFICE}
         for device, entries in groupby(reading.audit.by_device(), lambda entry: entry.device):
-            self._journal(device, entries, heads.pop(device, None))
+            keys = {each.key for each in reading.keys.of_device(device)}
+            signed = signatures.pop(device, JournalSignature())
+            self._journal(device, entries, heads.pop(device, None), signed, keys)
             if device not in devices:
                 self._find(Problem.JOURNAL_OF_NOBODY, device)
         for device, head in heads.items():
@@ -169,17 +183,29 @@ class _Check:
                 self._find(Problem.JOURNAL_HEAD, device, f"{head.received_through} ≠ 0")
         for entry, kept_under in reading.audit.put_aside():
             self._name_photos(entry)
+            self._meet_refusal(entry, kept_under)
             if wire.hash_of(entry.raw) != kept_under:
                 self._find(Problem.ENTRY_MISFILED, _place(entry), "hash")
             verdict = wire.decode_verdict(entry.verdict)
             if not isinstance(verdict, Verdict) or verdict.filing is not Filing.REFUSED:
                 self._find(Problem.VERDICT_WRONG, _place(entry))
+        for device, sequence, _ in sorted(self._filed):
+            self._find(Problem.REFUSAL_MISFILED, f"{device} no. {sequence}", "of nothing")
+        for device, kept_under, content in reading.audit.rescued():
+            if wire.hash_of(content) != kept_under:
+                self._find(Problem.RESCUED_DAMAGED, device, kept_under)
+        for device, count in sorted(reading.attention.waiting_by_device().items()):
+            self._find(Note.OPERATIONS_WAITING, device, str(count))
         for operation in reading.audit.repeated_ids():
             if sum(_is_accepted(entry) for entry in reading.audit.with_id(operation)) > 1:
                 self._find(Problem.APPLIED_TWICE, operation)
 
-    def _journal(self, device: str, entries: Iterator[Entry], head: Head | None) -> None:
-        """One device's: numbers without a gap, each entry naming the hash of the one before it."""
+    def _journal(
+        self, device: str, entries: Iterator[Entry], head: Head | None, signed: JournalSignature, keys: set[bytes]
+    ) -> None:
+        """One device's: numbers without a gap, each entry naming the hash of the one before it, and the device's word
+        about one of them."""
+        signed_hash = ""
         self.journals += 1
         sequence, last_hash, broken = 0, FIRST_HASH, 0
         for entry in entries:
@@ -196,11 +222,35 @@ class _Check:
                 if _is_accepted(entry):
                     self._find(Problem.CHAIN_BROKEN, _place(entry))
             sequence, last_hash = entry.sequence, wire.hash_of(entry.raw)
+            if sequence == signed.signed_through:
+                signed_hash = last_hash
+            if not _is_accepted(entry):
+                self._meet_refusal(entry, last_hash)
         if head is None or (head.received_through, head.last_hash) != (sequence, last_hash):
             held = "none" if head is None else str(head.received_through)
             self._find(Problem.JOURNAL_HEAD, device, f"{held} ≠ {sequence}")
         if head is not None and head.broken_at is not None:
             self._find(Note.JOURNAL_FLAGGED, device, str(broken))
+        if signed.signed_through:
+            self._signature(device, signed, signed_hash, keys)
+        if signed.is_in_doubt and signed.signature_fault is not None:
+            self._find(Note.SIGNATURE_DOUBTED, device, signed.signature_fault.value)
+
+    def _signature(self, device: str, signed: JournalSignature, held_hash: str, keys: set[bytes]) -> None:
+        key, signature = signed.signed_key or b"", signed.signature or b""
+        if signed.signed_hash != held_hash:
+            self._find(Problem.SIGNATURE_WRONG, device, "it is of another entry")
+        elif key not in keys:
+            self._find(Problem.SIGNATURE_WRONG, device, "the key is not the device's")
+        elif not is_signed_by(key, head_text(device, signed.signed_through, held_hash), signature):
+            self._find(Problem.SIGNATURE_WRONG, device, "the key has not signed this")
+
+    def _meet_refusal(self, entry: Entry, kept_under: str) -> None:
+        filed = (entry.device, entry.sequence, kept_under)
+        if filed in self._filed:
+            self._filed.remove(filed)
+        else:
+            self._find(Problem.REFUSAL_MISFILED, _place(entry), "missing")
 
     def _entry(self, entry: Entry) -> None:
         """Whether what it is found by agrees with its bytes, and its verdict with it."""

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from shared_schema.ticket import Ticket
 from sync_server.storage import migrations
+from sync_server.storage.attention import refusals, rescued_drafts, rescued_operations
 from sync_server.storage.journal import Entry, Head, journals, operations, set_aside
 from sync_server.storage.metadata import Number
 from sync_server.storage.people import devices
@@ -95,6 +96,17 @@ class Audit:
             sa.select(journals.c.device, journals.c.received_through, journals.c.last_hash, journals.c.broken_at_ms)
         )
         return {row[0]: Head(*row[1:]) for row in rows}
+
+    def refusals(self) -> Iterator[tuple[str, int, str]]:
+        """What is filed as refused: device, number and hash."""
+        for row in self._stream(sa.select(refusals.c.device, refusals.c.sequence, refusals.c.hash)):
+            yield row[0], row[1], row[2]
+
+    def rescued(self) -> Iterator[tuple[str, str, bytes]]:
+        """What rescue files brought that has no place elsewhere: the device, the hash it is kept under, its bytes."""
+        for table, content in ((rescued_operations, rescued_operations.c.raw), (rescued_drafts, rescued_drafts.c.body)):
+            for row in self._stream(sa.select(table.c.device, table.c.hash, content)):
+                yield row[0], row[1], bytes(row[2])
 
     def devices(self) -> set[str]:
         return set(self._connection.scalars(sa.select(devices.c.id)))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shared_schema.evidence import PhotoSlot
 from shared_schema.operations import AcceptTicket, AddNote, AddPhoto, CancelTicket
@@ -19,7 +20,9 @@ from sync_server.services.photo_files import NotAPicture, PhotoFiles, Stored
 from sync_server.services.verification import Finding, Note, Problem, Verification, verify
 from sync_server.settings import Settings
 from sync_server.storage import Storage
+from sync_server.storage.attention import RescuedOperation
 from sync_server.storage.uploads import StoredUpload, UploadState
+from tests.builders.signing import a_signed_head, a_signing_key
 from tests.builders.tickets import a_picture
 from tests.repository.sources import ROOT
 from tests.sync_server.office import CHEN, WANG, Office, StandingClock, new_id
@@ -31,6 +34,8 @@ PHOTO = a_picture(2_000)
 SHA256 = hashlib.sha256(PHOTO).hexdigest()
 NO_PICTURE = b"no picture at all"
 ASIDE = hashlib.sha256(NO_PICTURE).hexdigest()
+WAITING = b"brought by a rescue file"
+BEHIND_A_GAP = RescuedOperation("phone-t-chen", 9, hashlib.sha256(WAITING).hexdigest(), "", None, 5, WAITING)
 HELD = hashlib.sha256(b"still on the phone").hexdigest()
 
 
@@ -54,9 +59,13 @@ def fill(office: Office, data: Path) -> str:
     chen.write(ticket, AddNote("接着写"))
     chen.sync()
     chen.ask([chen.journal.raw[0].replace(b'"accept_ticket"', b'"start_travel"')])  # set aside
+    head = a_signed_head(a_signing_key(), chen.journal.device, 7, chen.journal.raw[6])
+    assert chen.ask(protocol=2, head=head).signed_through == 7
+    office.storage.write_now(lambda writing: writing.attention.keep_waiting([BEHIND_A_GAP]))
     wang.write(over, AddNote("晚到的"))
     wang.write(over, AddNote("改过的"), previous_hash="f" * 64)
     wang.sync()
+    wang.ask(protocol=2, head=replace(head, sequence=2))
     office.storage.write_now(lambda writing: writing.tickets.expire(2_000_000_000_000, writing.feed))
     files = PhotoFiles(data)
     assert isinstance(asyncio.run(files.store(PHOTO)), Stored)
@@ -91,6 +100,8 @@ def test_an_office_in_use_is_sound_and_what_is_still_on_phones_is_told(storage: 
     assert found.problems == ()
     assert [(note.what, note.about, note.detail) for note in found.notes] == [
         (Note.JOURNAL_FLAGGED, "phone-t-wang", "1"),
+        (Note.SIGNATURE_DOUBTED, "phone-t-wang", "wrong"),
+        (Note.OPERATIONS_WAITING, "phone-t-chen", "1"),
         (Note.PHOTOS_AWAITED, "phone-t-chen", "1"),
     ]
     assert (found.operations, found.journals, found.tickets, found.photos) == (16, 3, 2, 1)
@@ -134,6 +145,17 @@ def replaced(table: str, column: str, old: str, new: str, where: str) -> Callabl
 
 def photo(data: Path) -> Path:
     return data / "photos" / SHA256[:2] / SHA256
+
+
+def _rewrite_last_note(data: Path, old: str, new: str) -> None:
+    """As somebody would who knows about the hashes, but has not got the phone's key."""
+    with sqlite3.connect(data / "doorstep.db") as file:
+        (raw,) = file.execute(f"SELECT raw FROM operations WHERE {CHEN_S} AND sequence = 7").fetchone()
+        raw = raw.replace(old.encode(), new.encode())
+        hash_ = hashlib.sha256(raw).hexdigest()
+        file.execute(f"UPDATE operations SET raw = ? WHERE {CHEN_S} AND sequence = 7", (raw,))
+        file.execute(f"UPDATE journals SET last_hash = ?, signed_hash = ? WHERE {CHEN_S}", (hash_, hash_))
+    file.close()
 
 
 class Spoilt(Struct, frozen=True):
@@ -195,6 +217,33 @@ SPOILT = {
     "what was set aside was accepted": Spoilt(
         sql(f"UPDATE set_aside SET verdict = (SELECT verdict FROM operations WHERE {CHEN_S} AND sequence = 1)"),
         Problem.VERDICT_WRONG,
+    ),
+    "a signature was altered": Spoilt(
+        sql(f"UPDATE journals SET signature = zeroblob(64) WHERE {CHEN_S}"), Problem.SIGNATURE_WRONG
+    ),
+    "a signature is said to be of more": Spoilt(
+        sql(f"UPDATE journals SET signed_through = 8 WHERE {CHEN_S}"), Problem.SIGNATURE_WRONG
+    ),
+    "a signature is said to be of less": Spoilt(
+        sql(f"UPDATE journals SET signed_through = 6 WHERE {CHEN_S}"), Problem.SIGNATURE_WRONG
+    ),
+    "a device was given another key": Spoilt(
+        sql(f"UPDATE device_keys SET key = zeroblob(32) WHERE {CHEN_S}"), Problem.SIGNATURE_WRONG
+    ),
+    "words were changed and the chain made anew": Spoilt(
+        lambda data: _rewrite_last_note(data, "接着写", "接着改"), Problem.SIGNATURE_WRONG
+    ),
+    "a refusal is gone from the queue": Spoilt(
+        sql(f"DELETE FROM refusals WHERE {CHEN_S} AND sequence = 5"), Problem.REFUSAL_MISFILED
+    ),
+    "one set aside is gone from the queue": Spoilt(
+        sql("DELETE FROM refusals WHERE position = 0"), Problem.REFUSAL_MISFILED
+    ),
+    "a refusal is of nothing": Spoilt(
+        sql(f"UPDATE refusals SET sequence = 2 WHERE {CHEN_S} AND sequence = 5"), Problem.REFUSAL_MISFILED
+    ),
+    "what a rescue file brought has rotted": Spoilt(
+        sql("UPDATE rescued_operations SET raw = X'00'"), Problem.RESCUED_DAMAGED
     ),
     "an operation was accepted twice": Spoilt(
         sql(
@@ -299,7 +348,7 @@ def test_problems_come_first_and_decide_the_exit_status(said: Said, data: Path) 
     status, lines, progress = said("verify")
     assert status == UNSOUND
     assert lines[0] == f"problem: photo {SHA256} is damaged: its bytes do not have this hash"
-    assert [line.partition(":")[0] for line in lines[1:]] == ["note", "note", "1 problems"]
+    assert [line.partition(":")[0] for line in lines[1:]] == ["note"] * 4 + ["1 problems"]
     assert "photos (1) …" in progress
     status, lines, progress = said("verify", "--quick", "--quiet")
     assert lines[0] == f"problem: photo {SHA256} does not have the bytes that were announced: 0 ≠ {len(PHOTO)}"
