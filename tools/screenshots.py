@@ -181,7 +181,7 @@ def _work_through(office: Office, open_one: Callable[..., Chromium], album: Albu
     desk.page.goto(f"{office.address}/tickets?chosen={ticket}")
     desk.page.wait_for_selector("#list")
     album.take(desk.page, "desk-tickets")
-    for place in ("technicians", "devices", "prices", "tickets/new"):
+    for place in ("attention", "technicians", "devices", "sync-health", "rescue", "prices", "tickets/new"):
         desk.page.goto(f"{office.address}/{place}")
         album.take(desk.page, f"desk-{place.replace('/', '-')}")
 

@@ -17,14 +17,14 @@ from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
 
 from shared_schema.evidence import PhotoSlot
 from shared_schema.lifecycle import Severity
-from shared_schema.operations import AddNote, AddPhoto, CancelTicket, ConfirmTicket
+from shared_schema.operations import AddNote, AddPhoto, CancelTicket, ConfirmTicket, FinishWork
 from sync_server.accounts import SESSION_COOKIE
 from sync_server.app import create_app
 from sync_server.settings import Settings
 from sync_server.storage import Storage
 from sync_server.words import words_in
 from tests.sync_server.desk_browser import signed_in
-from tests.sync_server.office import Office, StandingClock, a_customer
+from tests.sync_server.office import CHEN, WANG, Office, StandingClock, a_customer
 from tests.sync_server.serving import served
 from tools import browser
 
@@ -267,15 +267,54 @@ def test_similar_tickets_appear_while_the_number_is_typed(live: Live) -> None:
 
 def test_every_page_obeys_its_own_policy(live: Live) -> None:
     """What Chromium blocks is said in its console, and the fixture fails on it. Nothing is wider than the window."""
-    ticket = live.office.assigned()
+    ticket = came_late(live.office)
     paths = ("/tickets", f"/tickets/{ticket}", f"/tickets/{ticket}?act=assign_ticket", "/tickets/new", "/technicians")
     for width in (1440, 1024, 390):
         page = live.open("/devices", width=width)
-        for path in (*paths, "/prices", "/technicians/t-chen/enrol"):
+        for path in (*paths, *NEW_PAGES, "/prices", "/technicians/t-chen/enrol"):
             page.goto(live.address + path)
             page.wait_for_selector("body[data-live=open]")
             wide = page.evaluate("document.documentElement.scrollWidth")
             assert wide <= width, (path, width, wide)
+
+
+NEW_PAGES = ("/attention", "/sync-health", "/rescue")
+
+
+def came_late(office: Office) -> str:
+    """A ticket with a step and a note that came when somebody else had it, from a phone with a refused entry."""
+    phone, ticket = office.phone(), office.assigned(CHEN)
+    phone.sync()
+    office.assign(ticket, WANG, replaces=CHEN)
+    for operation in (AddNote("门口有台阶"), FinishWork("整流器老化", "更换整流器")):
+        phone.write(ticket, operation)
+    phone.write(office.received(), AddNote("写错了工单"))
+    phone.sync()
+    return ticket
+
+
+def test_the_queue_is_worked_through_with_the_keyboard(live: Live) -> None:
+    """What comes appears by itself, with the count in the rail; down, open, seen, all evidence of a ticket reviewed."""
+    page = live.open("/attention")
+    expect(page.locator("#list .empty")).to_be_visible()
+    ticket = came_late(live.office)
+    expect(page.locator("#list tbody tr")).to_have_count(3)
+    expect(page.locator("#waiting-count")).to_contain_text("3")
+    for _ in range(3):
+        page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.locator("#item")).to_contain_text("写错了工单")
+    page.keyboard.press("s")
+    expect(page.locator("#list tbody tr")).to_have_count(2)
+    page.goto(f"{live.address}/attention?chosen={ticket}")
+    page.wait_for_selector("body[data-live=open]")
+    page.click("#ticket .late-list a.primary")
+    expect(page.locator("#act-form textarea")).to_be_focused()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#ticket .ticket-badges")).to_contain_text(SAY("status.work_done"))
+    page.click("#ticket [data-part=late] form button")
+    expect(page.locator("#list .empty")).to_be_visible()
+    expect(page.locator("#waiting-count")).to_be_hidden()
 
 
 UNREADABLE = """() => {
@@ -327,6 +366,9 @@ def test_all_text_can_be_read_in_both_themes(live: Live, theme: Literal["light",
         f"/tickets/{received}?act=assign_ticket",
         "/technicians",
         "/tickets/new",
+        f"/attention?chosen={came_late(live.office)}",
+        "/sync-health",
+        "/rescue",
     ):
         page.goto(live.address + path)
         page.wait_for_selector("body[data-live=open]")
