@@ -101,6 +101,7 @@ class TicketView(Struct, frozen=True):
     history_length: int
     photos: list[tuple[str, list[Photo]]]
     present: set[str]
+    set_aside: set[str]
     photos_missing: bool
     sign_offs: list[Signed]
     objections: list[Objected]
@@ -127,7 +128,8 @@ def ticket_view(file: TicketFile, words: Words, display: Display) -> TicketView:
         history_length=file.history_length,
         photos=photos,
         present=file.photos,
-        photos_missing=bool(wanted - file.photos),
+        set_aside=file.set_aside,
+        photos_missing=bool(wanted - file.photos - file.set_aside),
         sign_offs=[_signed(each) for each in reversed(ticket.sign_offs)],
         objections=[
             Objected(each, digest(each.statement) == each.statement_sha256) for each in reversed(ticket.objections)
@@ -147,7 +149,7 @@ def photo_hashes(ticket: Ticket) -> set[str]:
 def mark_of(file: TicketFile) -> str:
     others = [*file.links, *file.duplicates, *((file.goes_on_in,) if file.goes_on_in else ())]
     links = ",".join(f"{link.id}:{link.version}" for link in others)
-    seen = f"{file.ticket.version}|{file.history_length}|{sorted(file.photos)}|{links}"
+    seen = f"{file.ticket.version}|{file.history_length}|{sorted(file.photos)}|{sorted(file.set_aside)}|{links}"
     return hashlib.sha256(seen.encode()).hexdigest()[:16]
 
 

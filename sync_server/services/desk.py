@@ -122,6 +122,8 @@ class TicketFile(Struct, frozen=True):
     """Those that were merged into this one."""
     photos: set[str]
     """SHA-256 of those photos whose bytes the office holds."""
+    set_aside: set[str]
+    """SHA-256 of those whose bytes arrived and were no picture; the phone has said so to its technician."""
     names: dict[str, str]
     """Person id → name, of everybody who appears on it."""
 
@@ -285,7 +287,8 @@ def _file(reading: Reading, photo_files: PhotoFiles, ticket_id: str, history_pag
     from_here = reading.tickets.linked_to(ticket_id)
     others = reading.tickets.by_id({each for each in (ticket.linked_ticket, ticket.duplicate_of) if each})
     origin, goes_on = (others.get(each or "") for each in (ticket.linked_ticket, ticket.duplicate_of))
-    present = photo_files.present(_photos_of(ticket))
+    named = _photos_of(ticket)
+    present = photo_files.present(named)
     return TicketFile(
         ticket=ticket,
         history=history,
@@ -294,6 +297,7 @@ def _file(reading: Reading, photo_files: PhotoFiles, ticket_id: str, history_pag
         goes_on_in=_summaries(reading, [goes_on])[0] if goes_on else None,
         duplicates=_summaries(reading, reading.tickets.duplicates_of(ticket_id)),
         photos=present,
+        set_aside={sha256 for sha256 in named - present if photo_files.is_set_aside(sha256)},
         names=names,
     )
 

@@ -1,5 +1,6 @@
 """The list and the ticket's page: what is found, what is shown, and that nothing typed by anybody becomes markup."""
 
+import hashlib
 import json
 from datetime import timedelta
 
@@ -23,6 +24,7 @@ from shared_schema.operations import (
 )
 from sync_server.clock import milliseconds
 from sync_server.services.desk import HISTORY_PAGE
+from sync_server.settings import Settings
 from sync_server.words import words_in
 from tests.builders.tickets import a_picture
 from tests.sync_server.desk_browser import HTMX, Browser, signed_in
@@ -268,6 +270,22 @@ def test_a_photo_is_announced_until_its_bytes_have_come(office: Office) -> None:
     assert SAY("photos.missing") in page.text
     assert "every 5s" in page.with_id("ticket")["hx-trigger"]
     assert browser.get(f"/photos/{sha256}?ticket={ticket}").status == 404
+
+
+def test_a_photo_that_came_and_is_no_picture_is_not_said_to_be_on_the_phone(office: Office, settings: Settings) -> None:
+    """Its phone will not send it again, and its technician reads the same there: nobody need wait for it."""
+    browser, phone = signed_in(office), office.phone()
+    ticket = office.assigned()
+    data = b"no picture at all"
+    sha256 = hashlib.sha256(data).hexdigest()
+    phone.write(ticket, AddPhoto(sha256, len(data), "image/jpeg", PhotoSlot.BEFORE))
+    phone.sync()
+    browser.get(f"/tickets/{ticket}")
+    (settings.data / "set-aside" / sha256).write_bytes(data)
+    page = browser.get(f"/tickets/{ticket}").page
+    assert SAY("photos.set_aside") in page.text
+    assert SAY("photos.missing") not in page.text
+    assert "every 5s" not in page.with_id("ticket")["hx-trigger"]
 
 
 def test_a_photo_can_be_looked_at_small_and_whole(office: Office) -> None:
