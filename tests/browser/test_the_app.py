@@ -1,7 +1,9 @@
 """The published app as a browser meets it: loading it, keeping it, updating it, and where it must refuse."""
 
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from tools.driving import AppOnScreen, Chromium, Office, gone_out, until
@@ -53,7 +55,7 @@ def test_the_app_crosses_the_wire_once_and_an_update_brings_only_what_changed(
 
 
 def test_what_the_screen_calls_saved_survives_a_kill_and_a_second_tab_is_refused(
-    office: Office, open_browser: Callable[..., Chromium]
+    office: Office, open_browser: Callable[..., Chromium], tmp_path: Path
 ) -> None:
     """A note is typed in a cellar; the moment the screen says it is saved, the browser is killed. It is still there. A
     second tab is told that the app is open already, touches nothing, and may take over when the first is closed."""
@@ -68,6 +70,7 @@ def test_what_the_screen_calls_saved_survives_a_kill_and_a_second_tab_is_refused
     phone.go_on()
     phone.see("saved-on-phone")
     browser.kill()
+    assert _integrity(browser.profile, tmp_path) == ["ok"]
 
     phone = AppOnScreen(browser.start())
     phone.open(f"{office.address}/app/sync")
@@ -82,6 +85,24 @@ def test_what_the_screen_calls_saved_survives_a_kill_and_a_second_tab_is_refused
     second.tap("nav-sync")
     second.see("entry-1")
     assert gone_out(browser) == []
+
+
+def _integrity(profile: Path, folder: Path) -> list[str]:
+    """What SQLite says of each store with entries that the killed browser left in its private file system, where files
+    have numbers for names: the store's and its rollback journal's are known by how they begin."""
+    files = [path for path in (profile / "Default" / "File System").rglob("*") if path.is_file()]
+    journals = [path for path in files if path.read_bytes()[:8] == b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"]
+    assert len(journals) <= 1
+    said: list[str] = []
+    for number, path in enumerate(path for path in files if path.read_bytes()[:16] == b"SQLite format 3\0"):
+        copy = folder / f"left-{number}.db"
+        shutil.copy(path, copy)
+        for journal in journals:
+            shutil.copy(journal, f"{copy}-journal")
+        with closing(sqlite3.connect(copy)) as store:
+            said += [answer for (answer,) in store.execute("PRAGMA integrity_check")]
+            assert store.execute("SELECT count(*) FROM journal").fetchone() == (1,)
+    return said
 
 
 def test_plain_http_from_another_machine_says_that_https_is_missing(

@@ -127,7 +127,7 @@ class Chromium:
     ) -> None:
         self._playwright = playwright
         self._browser = browser
-        self._profile = profile
+        self.profile = profile
         self._size = size
         self._flags = flags
         self._process: subprocess.Popen[bytes] | None = None
@@ -140,13 +140,13 @@ class Chromium:
 
     def start(self) -> Page:
         assert self._process is None
-        self._profile.mkdir(parents=True, exist_ok=True)
-        told = self._profile / "DevToolsActivePort"
+        self.profile.mkdir(parents=True, exist_ok=True)
+        told = self.profile / "DevToolsActivePort"
         told.unlink(missing_ok=True)
         width, height = self._size
         command = [str(self._browser.path), *FLAGS, *self._flags, f"--window-size={width},{height}", "--lang=zh-CN"]
         self._process = subprocess.Popen(  # noqa: S603 — the command is ours
-            [*command, f"--user-data-dir={self._profile}", "about:blank"],
+            [*command, f"--user-data-dir={self.profile}", "about:blank"],
             env={**os.environ, **self._browser.environment, "LANGUAGE": "zh_CN", "TZ": "Asia/Shanghai"},
             start_new_session=True,
             stdout=subprocess.DEVNULL,
@@ -174,7 +174,7 @@ class Chromium:
         with contextlib.suppress(Exception):  # the connection died with it
             self._connection.close()
         for name in ("SingletonLock", "SingletonSocket", "SingletonCookie"):
-            (self._profile / name).unlink(missing_ok=True)
+            (self.profile / name).unlink(missing_ok=True)
 
     def close(self) -> None:
         if self._process is not None:
@@ -192,7 +192,7 @@ class Chromium:
 
     def forget(self) -> None:
         self.close()
-        shutil.rmtree(self._profile, ignore_errors=True)
+        shutil.rmtree(self.profile, ignore_errors=True)
 
     def _requested(self, request: Request) -> None:
         self.requests.append(request.url)
