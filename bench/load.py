@@ -19,6 +19,8 @@ Phone: TypeAlias = Generator[bytes, bytes, None]
 """Yields requests and is sent the answers: head and body, the body as it was before compression."""
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked\r\n", re.IGNORECASE)
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
 _GZIP = b"\x1f\x8b"
 _AT_ONCE = 100
 """So many connections are opened at a time; the kernel would drop what does not fit its queue."""
@@ -111,6 +113,7 @@ class _Talk(asyncio.Protocol):
         self._came = bytearray()
         self._ends_at: int | None = None
         self._head = b""
+        self._is_chunked = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own, which is none by inheritance
@@ -135,13 +138,14 @@ class _Talk(asyncio.Protocol):
                 return
             self._head = bytes(self._came[: end + 4])
             length = _LENGTH.search(self._head)
+            self._is_chunked = _CHUNKED.search(self._head) is not None
             self._ends_at = end + 4 + (int(length.group(1)) if length else 0)
-        if len(self._came) < self._ends_at:
+        if (self._is_chunked and not self._came.endswith(_LAST_CHUNK)) or len(self._came) < self._ends_at:
             return
-        body = bytes(self._came[len(self._head) : self._ends_at])
-        del self._came[: self._ends_at]
+        body = bytes(self._came[len(self._head) :])
+        self._came.clear()
         self._ends_at = None
-        self._take(body)
+        self._take(_joined(body) if self._is_chunked else body)
 
     def _take(self, body: bytes) -> None:
         answered = self.answered
@@ -152,7 +156,7 @@ class _Talk(asyncio.Protocol):
         answered.bytes_down += len(self._head) + len(body)
         if not self._head.startswith(b"HTTP/1.1 2"):
             if not self.done.done():
-                self.done.set_exception(RefusedByServer((self._head + body[:500]).decode(errors="replace")))
+                self.done.set_exception(RefusedByServer((self._head[:300] + body[:500]).decode(errors="replace")))
             return
         try:
             self._ask(self._phone.send(self._head + body))
@@ -166,6 +170,15 @@ class _Talk(asyncio.Protocol):
         self.answered.bytes_on_the_wire += len(data)
         self._asked = time.perf_counter()
         self._transport.write(data)
+
+
+def _joined(chunks: bytes) -> bytes:
+    """The body that came in chunks (RFC 9112, section 7.1)."""
+    parts, at = [], 0
+    while size := int(chunks[at : (end := chunks.index(b"\r\n", at))], 16):
+        parts.append(chunks[end + 2 : end + 2 + size])
+        at = end + size + 4
+    return b"".join(parts)
 
 
 def answer(address: str, request_: bytes, *, whole: bool = False) -> bytes:

@@ -223,5 +223,6 @@ def body(plan: Plan, cursor: int, ops: Sequence[bytes], holding: Holding | None 
             reference=plan.reference,
             holding=holding,
             head=plan.head_after(newest) if newest else UNSET,
+            works_out=True if ops else UNSET,
         )
     )

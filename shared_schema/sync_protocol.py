@@ -63,6 +63,8 @@ class RoundRequest(Struct, frozen=True):
     holding: Holding | None = None
     head: SignedHead | UnsetType = UNSET
     """Of the newest operation in `ops`, or of the newest the office holds; unset where the device cannot sign."""
+    works_out: bool | UnsetType = UNSET
+    """Whether the phone works out for itself what `ops` make of its tickets (OwnWork); else it is told them whole."""
 
 
 class Verdict(Struct, frozen=True, omit_defaults=True):
@@ -89,7 +91,22 @@ class WithdrawTicket(Struct, frozen=True, tag_field="change", tag="withdraw_tick
     ticket: str
 
 
-Change: TypeAlias = PutTicket | WithdrawTicket
+class OwnWork(Struct, frozen=True, tag_field="change", tag="own_work"):
+    """The ticket is what the phone's own operations of this round make of what it had confirmed before, and nothing
+    else: the phone works it out, and has everything told anew where its result has another digest."""
+
+    position: Count
+    ticket: str
+    digest: str
+    """See digest_of_ticket."""
+
+
+Change: TypeAlias = PutTicket | WithdrawTicket | OwnWork
+
+
+def digest_of_ticket(encoded: bytes) -> str:
+    """By which two computations of a ticket are compared, not more: sixteen digits of the SHA-256 of its JSON."""
+    return hashlib.sha256(encoded).hexdigest()[:16]
 
 
 class RoundReply(Struct, frozen=True, omit_defaults=True):

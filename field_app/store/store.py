@@ -52,14 +52,18 @@ from shared_schema.operations import (
     RefusalAnswer,
     kind_of,
 )
+from shared_schema.rebase import rebase
 from shared_schema.rejections import MalformedOperation, MoveNotAllowed, Rejection, UnknownTicket
 from shared_schema.sync_protocol import (
     OPERATIONS_PER_ROUND,
+    Change,
     Holding,
+    OwnWork,
     PutTicket,
     RoundReply,
     Verdict,
     WithdrawTicket,
+    digest_of_ticket,
 )
 from shared_schema.ticket import Ticket
 from shared_schema.wire import (
@@ -109,6 +113,9 @@ class Store:
         self._listeners: list[Callable[[], None]] = []
         self._reference: Reference | None = None
         self._last_round_at = self._facts.last_round_at
+        self.works_out = True
+        """Whether this app works out what its own operations make of a ticket; not any more once the office's result
+        was another, as after an update of one of the two."""
 
     @classmethod
     def open(
@@ -651,10 +658,14 @@ class Store:
                 if isinstance(change, Unreadable):
                     self._aside.keep_change(raw, at)
                     self._incident("change-unreadable", change.reason, at)
-                else:
+                elif not isinstance(change, OwnWork):
                     self._apply_change(change, at)
+            differing = self._work_out(asked, verdicts, [each for each, _ in changes if isinstance(each, OwnWork)])
             self._take_receipt(identity.device, asked, reply, at)
             self._take_cursor(asked, reply, at)
+            if differing:
+                self.works_out = False
+                self._begin_pull(f"own work comes to something else: {differing[0]}", at)
             if reply.reference is not None:
                 self._file.write("DELETE FROM reference")
                 self._file.write(
@@ -696,12 +707,39 @@ class Store:
         elif self._journal.answer(verdict, raw, at) is None:
             self._incident("verdict-unexpected", verdict.id, at)
 
-    def _apply_change(self, change: PutTicket | WithdrawTicket, at: datetime) -> None:
+    def _apply_change(self, change: Change, at: datetime) -> None:
         match change:
             case PutTicket(ticket=ticket):
                 self._tickets.put(ticket, self._facts.generation)
             case WithdrawTicket(ticket=ticket_id):
                 self._tickets.withdraw(ticket_id, at)
+            case OwnWork(ticket=ticket_id):  # kept aside, and read too late: the work it speaks of has been settled
+                self._begin_pull(f"own work read late: {ticket_id}", at)
+
+    def _work_out(
+        self, asked: Exchange, verdicts: Sequence[tuple[Verdict | Unreadable, bytes]], changes: Sequence[OwnWork]
+    ) -> list[str]:
+        """Make of each of these tickets what this round's accepted operations make of it; those that then differ."""
+        if not changes:
+            return []
+        accepted = {
+            verdict.id
+            for verdict, _ in verdicts
+            if isinstance(verdict, Verdict) and verdict.filing is not Filing.REFUSED
+        }
+        brought: dict[str, list[Envelope]] = {}
+        for _, raw in asked.entries:
+            envelope = decode_envelope(raw)
+            if isinstance(envelope, Envelope) and envelope.id in accepted:
+                brought.setdefault(envelope.ticket, []).append(envelope)
+        differing: list[str] = []
+        for change in changes:
+            worked_out = rebase(self._tickets.confirmed(change.ticket), brought.get(change.ticket, ())).ticket
+            if worked_out is not None and digest_of_ticket(to_json(worked_out)) == change.digest:
+                self._tickets.put(worked_out, self._facts.generation)
+            else:
+                differing.append(change.ticket)
+        return differing
 
     def _take_receipt(self, device: str, asked: Exchange, reply: RoundReply, at: datetime) -> None:
         through, (last, _) = reply.received_through, self._journal.end(device)

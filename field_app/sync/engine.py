@@ -286,6 +286,7 @@ class SyncEngine:
             # With operations under way the two sides differ for a good reason.
             holding=None if asked.entries else self._store.holding(),
             head=head,
+            works_out=self._store.works_out if asked.entries else UNSET,
         )
 
     # -- the device's signature ---------------------------------------------------------------------------------------

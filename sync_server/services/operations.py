@@ -86,19 +86,28 @@ class Brought(Struct, frozen=True):
     """When it came: Unix time in milliseconds."""
 
 
+class Taken(Struct, frozen=True):
+    """What became of what one device brought."""
+
+    verdicts: list[bytes]
+    own_work: dict[str, tuple[int, int]]
+    """Tickets that this device was the first to change, with the feed position of the change before and of its last.
+    Where a ticket now stands elsewhere, somebody else has changed it since."""
+
+
 def receive(writing: Writing, device: str, person: Person, brought: Sequence[Arrived], at_ms: int) -> list[bytes]:
     """The verdicts, one for each operation that was answered, in the order of their sequence numbers.
 
     Operations are taken in the order of the device's journal, whatever order they came in. One that the office already
     holds gets the verdict it got then. At a gap it stops: those behind it are not answered and have to be sent again.
     """
-    (answers,) = receive_together(writing, [Brought(device, person, brought, at_ms)])
-    return answers
+    (taken,) = receive_together(writing, [Brought(device, person, brought, at_ms)])
+    return taken.verdicts
 
 
-def receive_together(writing: Writing, all_brought: Sequence[Brought]) -> list[list[bytes]]:
+def receive_together(writing: Writing, all_brought: Sequence[Brought]) -> list[Taken]:
     """As `receive` for each in turn."""
-    answers: dict[int, list[bytes]] = {}
+    answers: dict[int, Taken] = {}
     while len(answers) < len(all_brought):
         # Of a device that asks twice at the same time, first the one and then the other: after a lost reply.
         now: dict[str, int] = {}
@@ -110,8 +119,8 @@ def receive_together(writing: Writing, all_brought: Sequence[Brought]) -> list[l
     return [answers[place] for place in range(len(all_brought))]
 
 
-def _take(writing: Writing, all_brought: Sequence[Brought]) -> list[list[bytes]]:
-    """The answers to devices that are all different."""
+def _take(writing: Writing, all_brought: Sequence[Brought]) -> list[Taken]:
+    """For devices that are all different."""
     heads = writing.journal.heads_to_move(brought.device for brought in all_brought)
     takings = [_Taking(writing, brought, heads[brought.device]) for brought in all_brought]
     fresh = [each for taking in takings for each in taking.fresh]
@@ -121,11 +130,11 @@ def _take(writing: Writing, all_brought: Sequence[Brought]) -> list[list[bytes]]
         for taking in takings:
             taking.judge(standing)
         _keep(writing, [taking for taking in takings if taking.fresh], standing, len(fresh))
-    return [taking.answers() for taking in takings]
+    return [Taken(taking.answers(), taking.own_work) for taking in takings]
 
 
 def _keep(writing: Writing, takings: "Sequence[_Taking]", standing: "_Standing", count: int) -> None:
-    position = first = writing.feed.take(count)
+    position = first = begins_at = writing.feed.take(count)
     entries: list[Entry] = []
     for taking in takings:
         entries += taking.entries(position)
@@ -138,6 +147,7 @@ def _keep(writing: Writing, takings: "Sequence[_Taking]", standing: "_Standing",
         writing.tickets.withdraw([(person, ticket, first + place) for person, ticket, place in standing.gone])
     writing.journal.move_heads({taking.device: taking.head for taking in takings})
     for taking in takings:
+        taking.note_own_work(begins_at)
         taking.file(first)
         first += len(taking.fresh)
 
@@ -205,6 +215,11 @@ class _Taking:
         """What continues the journal."""
         self._again = old + repeated
         self._unplaceable = [each for each in brought.operations if not each.sequence]
+        self._began_at: dict[str, int] = {}
+        """Where in the feed the tickets stood that it is the first to change in this transaction."""
+        self._ended_at: dict[str, int] = {}
+        """At which place it has changed a ticket last."""
+        self.own_work: dict[str, tuple[int, int]] = {}
         self._results: list[Ticket | Rejection] = []
         self._verdicts: list[bytes] = []
 
@@ -219,6 +234,9 @@ class _Taking:
             self._results.append(after)
             if isinstance(after, Ticket):
                 standing.put(after)
+                if before is not None and before.ticket is before.loaded:
+                    self._began_at[after.id] = before.position
+                self._ended_at[after.id] = standing.judged
             seen = before.ticket if before and self._may_know(before.ticket) else None
             self._verdicts.append(wire.encode(_verdict(each, seen, after)))
             standing.known.add(each.id)
@@ -240,6 +258,10 @@ class _Taking:
                 for place, (each, after) in enumerate(zip(self.fresh, self._results, strict=True))
             ]
         )
+
+    def note_own_work(self, first: int) -> None:
+        """`first` is the feed position of place 0."""
+        self.own_work = {ticket: (before, first + self._ended_at[ticket]) for ticket, before in self._began_at.items()}
 
     def answers(self) -> list[bytes]:
         """To be asked for when everything fresh has been kept."""

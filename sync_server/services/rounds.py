@@ -7,7 +7,7 @@ the changes, and the cursor they lead to are all of the same moment.
 A phone whose protocol is older than the office still tells is heard all the same: what it brings is taken and answered.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -21,16 +21,18 @@ from shared_schema.sync_protocol import (
     CHANGES_PER_ROUND,
     OLDEST_PROTOCOL,
     Holding,
+    OwnWork,
     PutTicket,
     RoundReply,
     RoundRequest,
     SignedHead,
     WithdrawTicket,
+    digest_of_ticket,
     holding,
 )
 from shared_schema.ticket import Ticket
 from sync_server.clock import Clock, milliseconds
-from sync_server.services.operations import Brought, arrived, receive_together
+from sync_server.services.operations import Brought, Taken, arrived, receive_together
 from sync_server.services.reference import References
 from sync_server.services.signatures import is_right, note_head
 from sync_server.storage import Looking, Reading, Storage, Values, Writing
@@ -44,6 +46,8 @@ CHANGES_BYTES = 4 * 2**20
 _HEADS = 10_000
 
 _NEVER = (-1, None)
+_NOTHING = Taken([], {})
+_NOWHERE = (-1, -1)
 _OVER = frozenset(status.value for status in OVER)
 _ticket = msgspec.json.Decoder(Ticket).decode
 
@@ -59,12 +63,10 @@ class _Round(Struct, frozen=True):
     """Whether that is signed by the key it names."""
 
 
-def _take(writing: Writing, rounds: Sequence[_Round]) -> list[tuple[list[bytes], bool]]:
-    """The verdicts of each, and whether its phone's word about its journal has been dealt with."""
-    verdicts = receive_together(writing, [each.brought for each in rounds])
-    return [
-        (answers, each.is_noted or _note_head(writing, each)) for each, answers in zip(rounds, verdicts, strict=True)
-    ]
+def _take(writing: Writing, rounds: Sequence[_Round]) -> list[tuple[Taken, bool]]:
+    """What became of each, and whether its phone's word about its journal has been dealt with."""
+    all_taken = receive_together(writing, [each.brought for each in rounds])
+    return [(taken, each.is_noted or _note_head(writing, each)) for each, taken in zip(rounds, all_taken, strict=True)]
 
 
 def _note_head(writing: Writing, each: _Round) -> bool:
@@ -96,7 +98,8 @@ class Rounds:
 
     async def round(self, identity: DeviceIdentity, request: RoundRequest) -> bytes:
         """The RoundReply, encoded."""
-        verdicts = await self._taken(identity, request)
+        taken = await self._taken(identity, request)
+        verdicts = taken.verdicts
         standing = standing_of(await self._storage.row(STANDING, about(identity.device, identity.person.id)))
         if request.protocol < self._oldest_protocol:
             return self._encoded(request.protocol, standing, request.cursor, verdicts, in_step=None, upgrade=True)
@@ -105,7 +108,7 @@ class Rounds:
             return short
         if self._references.known(identity.person, standing.reference) is None:
             await self._storage.glance(self._composing_reference(identity.person))
-        return await self._storage.look(lambda looking: self._answer(looking, identity, request, verdicts))
+        return await self._storage.look(lambda looking: self._answer(looking, identity, request, taken))
 
     def _composing_reference(self, person: Person) -> Callable[[Reading], object]:
         return lambda reading: self._references.of(person, reading, reading.feed.reference_revision())
@@ -115,21 +118,21 @@ class Rounds:
         before_ms = milliseconds(self._clock.now() - timedelta(days=after_days))
         return await self._storage.write(lambda writing: writing.tickets.expire(before_ms, writing.feed))
 
-    async def _taken(self, identity: DeviceIdentity, request: RoundRequest) -> list[bytes]:
-        """The verdicts on what was brought, once it is committed."""
+    async def _taken(self, identity: DeviceIdentity, request: RoundRequest) -> Taken:
+        """What became of what was brought, once it is committed."""
         head = None if request.head is UNSET else request.head
         is_noted = head is not None and self._heads.get(identity.device) == head
         if not request.ops and (head is None or is_noted):
-            return []
+            return _NOTHING
         person, operations = identity.person, [arrived(raw) for raw in request.ops]
         brought = Brought(identity.device, person, operations, milliseconds(self._clock.now()))
         right = head is not None and not is_noted and is_right(identity.device, head)
-        verdicts, settled = await self._storage.write_together(_take, _Round(brought, head, is_noted, right))
+        taken, settled = await self._storage.write_together(_take, _Round(brought, head, is_noted, right))
         if head is not None and settled:
             if len(self._heads) >= _HEADS:
                 self._heads.clear()
             self._heads[identity.device] = head
-        return verdicts
+        return taken
 
     def _short_answer(
         self, identity: DeviceIdentity, request: RoundRequest, verdicts: list[bytes], standing: Standing
@@ -149,10 +152,9 @@ class Rounds:
             in_step = held == request.holding
         return self._encoded(request.protocol, standing, standing.feed, verdicts, in_step=in_step)
 
-    def _answer(
-        self, looking: Looking, identity: DeviceIdentity, request: RoundRequest, verdicts: list[bytes]
-    ) -> bytes:
-        person = identity.person
+    def _answer(self, looking: Looking, identity: DeviceIdentity, request: RoundRequest, taken: Taken) -> bytes:
+        person, verdicts = identity.person, taken.verdicts
+        own_work = taken.own_work if request.works_out is True else {}
         standing = standing_of(looking.row(STANDING, about(identity.device, person.id)))
         if 0 < request.cursor < self._resumed_after:
             # The office was restored from a backup since: what this phone was told may be of the history that was
@@ -181,7 +183,9 @@ class Rounds:
             standing,
             told[-1].position if more else standing.feed,
             verdicts,
-            changes=[self._change(identity, row) for row in told],
+            changes=[
+                _own_work(row) if _is_own_work(row, own_work, cursor) else self._change(identity, row) for row in told
+            ],
             more=more,
             in_step=in_step,
             # Where its sources have changed just now, the next round brings it.
@@ -226,6 +230,17 @@ class Rounds:
         if seen is None:
             return Raw(wire.encode(WithdrawTicket(row.position, row.ticket)))
         return Raw(wire.encode(PutTicket(row.position, seen)))
+
+
+def _is_own_work(row: FeedRow, own_work: Mapping[str, tuple[int, int]], cursor: int) -> bool:
+    """Whether the phone can work it out: it has been told what was before, and nothing came in between or since."""
+    before, after = own_work.get(row.ticket, _NOWHERE)
+    return before <= cursor and after == row.position and row.status not in _OVER
+
+
+def _own_work(row: FeedRow) -> Raw:
+    assert row.data is not None, row.ticket
+    return Raw(wire.encode(OwnWork(row.position, row.ticket, digest_of_ticket(row.data))))
 
 
 def _page(rows: list[FeedRow]) -> tuple[list[FeedRow], bool]:

@@ -278,7 +278,9 @@ def _schemas() -> _Object:
     # What is left undecoded in the messages (Raw). Anything may be brought as an operation; what is answered is known.
     schemas["RoundRequest"]["properties"]["ops"]["items"] = {"anyOf": [_ref("Envelope"), {}]}
     schemas["RoundReply"]["properties"]["verdicts"]["items"] = _ref("Verdict")
-    schemas["RoundReply"]["properties"]["changes"]["items"] = {"oneOf": [_ref("PutTicket"), _ref("WithdrawTicket")]}
+    schemas["RoundReply"]["properties"]["changes"]["items"] = {
+        "oneOf": [_ref("PutTicket"), _ref("WithdrawTicket"), _ref("OwnWork")]
+    }
     schemas["Problem"] = {
         "description": "RFC 9457. `code` is stable; `title` and `detail` are in the reader's language.",
         "type": "object",

@@ -61,7 +61,7 @@ class World:
 
     def _open_office(self) -> None:
         self.storage = Storage.open(self.settings.database)
-        self.application = create_app(self.settings, self.storage, self.clock)
+        self.application = create_app(self.settings, self.storage, self.clock, monotonic=self.clock.monotonic)
         self._running = self.run(self._start())
         self.accounts = Accounts(self.storage, self.settings, self.clock)
         self.photo_files = PhotoFiles(self.settings.data)
@@ -207,6 +207,7 @@ class Dispatcher:
         identity = phone.store.identity()
         assert identity is not None
         assert self._world.run(self._world.accounts.revoke(identity.device, self.person, "手机丢失"))
+        self._world.clock.move(seconds=2)  # for so long another process may still believe the phone's token
 
 
 class Server:

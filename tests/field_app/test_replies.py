@@ -6,12 +6,14 @@ import msgspec
 import pytest
 
 from field_app.store import EntryState, Identity
-from shared_schema.apply import Filing
+from shared_schema.apply import Filing, apply
 from shared_schema.evidence import PhotoSlot
 from shared_schema.lifecycle import Status
+from shared_schema.operations import Envelope
 from shared_schema.rejections import MoveNotAllowed
-from shared_schema.sync_protocol import PutTicket, Verdict, holding
-from shared_schema.wire import encode
+from shared_schema.sync_protocol import OwnWork, PutTicket, Verdict, digest_of_ticket, holding
+from shared_schema.ticket import Ticket
+from shared_schema.wire import decode_envelope, encode
 from tests.builders.tickets import a_picture, an_assigned_ticket
 from tests.field_app.single_phone import SinglePhone, saved, verdict
 
@@ -67,6 +69,37 @@ def test_a_refused_step_leaves_the_screen_and_stays_in_the_list_until_it_is_deal
     saved(phone.actions.withdraw(entry.id))
     assert phone.store.counts().refused == 0
     assert phone.entry(entry.id).state is EntryState.REFUSED
+
+
+def test_what_the_phone_did_is_worked_out_on_the_phone(phone: SinglePhone) -> None:
+    """The office says only what it must come to: the accepted steps count, the refused one does not."""
+    phone.given(TICKET)
+    accepted = phone.entry(saved(phone.actions.accept(TICKET.id)))
+    refused = phone.entry(saved(phone.actions.start_travel(TICKET.id)))
+    envelope = decode_envelope(phone.store.next_exchange().entries[0][1])
+    assert isinstance(envelope, Envelope)
+    office_has = apply(envelope, TICKET)
+    assert isinstance(office_has, Ticket)
+    own = OwnWork(2, TICKET.id, digest_of_ticket(encode(office_has)))
+    no = verdict(refused, Filing.REFUSED, rejection=MoveNotAllowed("start_travel", Status.ACCEPTED))
+    phone.hears([verdict(accepted), no], raw_changes=[encode(own)])
+    assert phone.store.confirmed(TICKET.id) == phone.store.ticket(TICKET.id) == office_has
+    assert phone.store.works_out
+    phone.restart()
+    assert phone.store.confirmed(TICKET.id) == office_has
+
+
+def test_work_that_comes_to_something_else_at_the_office_is_pulled_whole(phone: SinglePhone) -> None:
+    """The office has been updated and makes more of the same step: its word counts, and from now on its tickets do."""
+    phone.given(TICKET)
+    entry = phone.entry(saved(phone.actions.accept(TICKET.id)))
+    phone.hears([verdict(entry)], raw_changes=[encode(OwnWork(2, TICKET.id, "0" * 16))])
+    assert phone.store.next_exchange().cursor == 0
+    assert not phone.store.works_out
+    assert "pulled-everything-again" in phone.incidents()
+    newer = an_assigned_ticket(id=TICKET.id, version=4, status=Status.ACCEPTED, wished_time="上午")
+    phone.hears(puts=[newer])
+    assert phone.store.ticket(TICKET.id) == newer
 
 
 def test_a_verdict_for_a_reason_this_app_does_not_know_is_still_a_refusal(phone: SinglePhone) -> None:

@@ -27,6 +27,7 @@ from shared_schema.sync_protocol import (
     EnrolReply,
     EnrolRequest,
     Holding,
+    OwnWork,
     PutTicket,
     RoundReply,
     RoundRequest,
@@ -40,7 +41,7 @@ GOLDEN = Path(__file__).parent / "golden"
 VERSION = "v2"
 
 Message: TypeAlias = (
-    Envelope | Verdict | PutTicket | WithdrawTicket | RoundRequest | RoundReply | EnrolRequest | EnrolReply
+    Envelope | Verdict | PutTicket | WithdrawTicket | OwnWork | RoundRequest | RoundReply | EnrolRequest | EnrolReply
 )
 
 FORMS: dict[str, type[Struct]] = {
@@ -48,6 +49,7 @@ FORMS: dict[str, type[Struct]] = {
     "verdict": Verdict,
     "put-ticket": PutTicket,
     "withdraw-ticket": WithdrawTicket,
+    "own-work": OwnWork,
     "round-request": RoundRequest,
     "round-reply": RoundReply,
     "enrol-request": EnrolRequest,
@@ -113,6 +115,7 @@ def samples() -> dict[str, bytes]:
         made[f"put-ticket.{status.value}"] = PutTicket(41, tale_until(status).now)
     made["put-ticket.settled"] = PutTicket(41, settled_tale().now)
     made["withdraw-ticket"] = WithdrawTicket(42, TICKET)
+    made["own-work"] = OwnWork(43, TICKET, "0123456789abcdef")
     note = Raw(wire.encode(enveloped(BY_KIND["add_note"], actor_for("add_note"), number=7, base_version=3)))
     made["round-request.empty"] = RoundRequest(PROTOCOL, "phone-t-chen", 0)
     made["round-request.full"] = RoundRequest(

@@ -178,6 +178,7 @@ class Phone:
         holding: Holding | None = None,
         protocol: int = 1,
         head: SignedHead | None = None,
+        works_out: bool = False,
     ) -> RoundReply:
         """One round, its reply not yet taken to heart."""
         body = wire.encode(
@@ -189,6 +190,7 @@ class Phone:
                 "reference": self.reference,
                 "holding": holding,
                 **({} if head is None else {"head": head}),
+                **({"works_out": True} if works_out else {}),
             }
         )
         answer = self.post(body)

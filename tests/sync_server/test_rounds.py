@@ -7,7 +7,7 @@ import pytest
 
 from shared_schema import wire
 from shared_schema.apply import Filing
-from shared_schema.lifecycle import Status
+from shared_schema.lifecycle import Severity, Status
 from shared_schema.operations import (
     AcceptTicket,
     Actor,
@@ -17,10 +17,13 @@ from shared_schema.operations import (
     CancelTicket,
     CloseTicket,
     ConfirmProblem,
+    Envelope,
+    GradeTicket,
     ReopenTicket,
     ShowCredential,
     StartTravel,
 )
+from shared_schema.rebase import rebase
 from shared_schema.rejections import (
     JournalBroken,
     MalformedOperation,
@@ -34,10 +37,13 @@ from shared_schema.rejections import (
 from shared_schema.sync_protocol import (
     OLDEST_PROTOCOL,
     PROTOCOL,
+    Change,
+    OwnWork,
     PutTicket,
     RoundReply,
     Verdict,
     WithdrawTicket,
+    digest_of_ticket,
     holding,
 )
 from sync_server.services.operations import Brought, arrived, receive_together
@@ -394,8 +400,8 @@ def test_several_phones_at_once_are_taken_as_one_after_the_other(office: Office)
     brought = [
         Brought(journal.device, CHEN, [arrived(raw) for raw in journal.raw], 0) for journal in (first, second, first)
     ]
-    answers = office.storage.write_now(lambda writing: receive_together(writing, brought))
-    verdicts = [[wire.decode_verdict(raw) for raw in each] for each in answers]
+    taken = office.storage.write_now(lambda writing: receive_together(writing, brought))
+    verdicts = [[wire.decode_verdict(raw) for raw in each.verdicts] for each in taken]
     versions = [[verdict.version for verdict in each if isinstance(verdict, Verdict)] for each in verdicts]
     assert versions == [[4], [5, 6], [4]]
     assert verdicts[2] == verdicts[0]
@@ -403,6 +409,37 @@ def test_several_phones_at_once_are_taken_as_one_after_the_other(office: Office)
     heads = office.storage.read_now(lambda reading: reading.journal.heads(["phone-1", "phone-2"]))
     assert {device: head.received_through for device, head in heads.items()} == {"phone-1": 1, "phone-2": 2}
     assert heads["phone-2"].last_hash == second.last_hash
+
+
+def test_a_phone_that_works_out_its_own_work_is_told_no_more_than_what_it_must_come_to(
+    office: Office, phone: Phone
+) -> None:
+    """Only where it has been told what was before and nobody else had a hand in it; else the ticket comes whole."""
+    mine, shared = office.assigned(CHEN), office.assigned(CHEN)
+    phone.sync()
+    office.decide(shared, GradeTicket(Severity.SEVERE))
+    before = phone.tickets[mine]
+    for ticket in (mine, shared):
+        phone.write(ticket, AcceptTicket())
+        phone.write(ticket, AddNote("带了梯子"))
+    work = phone.journal.raw[:]
+    reply = phone.ask(work, works_out=True)
+    (put,) = [change.ticket.id for change in told(reply) if isinstance(change, PutTicket)]
+    (own,) = [change for change in told(reply) if isinstance(change, OwnWork)]
+    assert (put, own.ticket) == (shared, mine)
+    envelopes = [each for each in map(wire.decode_envelope, work) if isinstance(each, Envelope) and each.ticket == mine]
+    worked_out = rebase(before, envelopes).ticket
+    assert worked_out == office.ticket(mine)
+    assert own.digest == digest_of_ticket(wire.encode(worked_out))
+    again = phone.ask(work, works_out=True)  # the reply was lost: what was brought then is nothing new now
+    assert {type(change) for change in told(again)} == {PutTicket}
+    assert {type(change) for change in told(phone.ask(phone.journal.raw))} == {PutTicket}
+
+
+def told(reply: RoundReply) -> list[Change]:
+    changes = [wire.decode_change(raw) for raw in reply.changes]
+    assert not any(isinstance(change, wire.Unreadable) for change in changes), changes
+    return [change for change in changes if not isinstance(change, wire.Unreadable)]
 
 
 def test_what_a_visit_does_not_touch_is_still_found_and_what_it_does_is(office: Office, phone: Phone) -> None:
