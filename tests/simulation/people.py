@@ -18,7 +18,7 @@ from shared_schema import operations as op
 from shared_schema.evidence import PhotoSlot
 from shared_schema.lifecycle import OPEN, OVER, VISIT_KINDS, Kind, Role, Severity, Status, may_move
 from shared_schema.operations import Operation
-from shared_schema.ticket import Ticket, Window
+from shared_schema.ticket import Ticket, Window, undecided, unreviewed
 from sync_server.storage.people import Person
 from tests.builders.tickets import a_picture, a_request, a_signature, a_statement
 
@@ -140,6 +140,15 @@ def _reads_refusals(phone: "Phone", ticket: Ticket, dice: random.Random, words: 
         phone.app.store.mark_read(entry.id)
 
 
+def _answers_refusals(phone: "Phone", ticket: Ticket, dice: random.Random, words: str) -> None:
+    """What was refused becomes a note, is done once more, or is withdrawn; what is not possible is turned away."""
+    assert phone.app is not None
+    actions = phone.app.actions
+    for entry in phone.app.store.refused_unread()[:2]:
+        phone.world.ledger.read.add(entry.id)
+        phone.saves(dice.choice([actions.turn_into_note, actions.record_again, actions.withdraw])(entry.id))
+
+
 TECHNICIAN_MOVES: dict[str, tuple[int, TechnicianMove]] = {
     "takes the next step": (22, _next_step),
     "writes a note": (8, _note),
@@ -152,6 +161,7 @@ TECHNICIAN_MOVES: dict[str, tuple[int, TechnicianMove]] = {
     "leaves a draft": (3, _drafts),
     "finishes a draft": (3, _finishes_draft),
     "reads what was refused": (1, _reads_refusals),
+    "answers what was refused": (4, _answers_refusals),
 }
 """Name → (how often, how)."""
 
@@ -208,10 +218,26 @@ def _desk_note(ticket: Ticket, dice: random.Random, words: str, world: "World") 
 
 
 def _duplicate(ticket: Ticket, dice: random.Random, words: str, world: "World") -> Operation | None:
-    """Two requests about the same: the younger one is cancelled with the other's number."""
-    if ticket.linked_ticket is None or not may_move("cancel_ticket", ticket.status):
+    """Two requests about the same: the younger one ends, the other goes on."""
+    if ticket.linked_ticket is None or ticket.status not in OPEN:
         return None
-    return op.CancelTicket(f"重复 {words}")
+    return op.MergeDuplicate(ticket.linked_ticket, f"重复 {words}")
+
+
+def _decide(ticket: Ticket, dice: random.Random, words: str, world: "World") -> Operation | None:
+    """A step that came too late counts all the same, or does not."""
+    waiting = undecided(ticket)
+    if not waiting:
+        return None
+    proposal = dice.choice(waiting).operation_id
+    if dice.random() < 0.5:
+        return op.TakeProposal(proposal, words)
+    return op.DismissProposal(proposal, f"不采纳 {words}")
+
+
+def _review(ticket: Ticket, dice: random.Random, words: str, world: "World") -> Operation | None:
+    waiting = unreviewed(ticket)
+    return op.ReviewEvidence(dice.choice(waiting).operation_id, words) if waiting else None
 
 
 DESK_MOVES: dict[str, tuple[int, DeskMove]] = {
@@ -223,6 +249,8 @@ DESK_MOVES: dict[str, tuple[int, DeskMove]] = {
     "closes": (5, _where("close_ticket", lambda words: op.CloseTicket(f"回访 {words}"))),
     "corrects details": (4, _correct),
     "finds a duplicate": (2, _duplicate),
+    "decides on a late step": (6, _decide),
+    "reviews late evidence": (4, _review),
     "grades": (2, _grade),
     "helps from afar": (1, _remote_help),
     "solves from afar": (1, _where("solve_remotely", lambda words: op.SolveRemotely(f"远程 {words}"))),

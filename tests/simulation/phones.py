@@ -176,8 +176,9 @@ class Phone:
         if not isinstance(result, Saved) or self.app is None:
             return False
         for operation_id in result.operation_ids:
-            entry = next(entry for entry in self.app.store.journal(limit=5) if entry.id == operation_id)
-            assert entry.envelope is not None
+            entry = self.app.store.entry(operation_id)
+            assert entry is not None, operation_id
+            assert entry.envelope is not None, operation_id
             operation = wire.encode(entry.envelope.operation)
             self.world.ledger.saved[entry.id] = Promise(
                 entry.id, self.name, entry.device, entry.sequence, entry.ticket, operation

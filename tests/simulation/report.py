@@ -59,7 +59,8 @@ whenever it is repeated.
   application, and does to them what is counted below.
 * **People** work by tables of moves (`tests/simulation/people.py`): they take the next step or one that does not fit,
   tap twice, note, photograph, object, leave drafts; they take requests, confirm, assign, reassign, correct, cancel,
-  close, reopen, find duplicates, click twice.
+  close, reopen, merge duplicates, decide on what came late, click twice; what was refused is noted, repeated or
+  withdrawn.
 * Then all heals: networks are good, everybody is there. The queues must drain, and every promise is looked for.
 
 With `--postgres` two office processes work on one PostgreSQL database, and requests reach now the one, now the other.

@@ -12,13 +12,16 @@ import secrets
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
+from unittest.mock import patch
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Struct
 
 from field_app.store import Identity
@@ -440,6 +443,20 @@ async def _story(world: World, events: Sequence[Event]) -> None:
         await world.end()
 
 
+@contextmanager
+def _known_secrets(dice: random.Random) -> Iterator[None]:
+    """Tokens and keys that come from the dice, wherever the production code makes them."""
+
+    def key(curve: ec.EllipticCurve, _backend: object = None) -> ec.EllipticCurvePrivateKey:
+        return ec.derive_private_key(dice.getrandbits(curve.key_size - 1), curve)
+
+    with (
+        patch.object(secrets, "token_bytes", lambda nbytes=None: dice.randbytes(nbytes or 32)),
+        patch.object(ec, "generate_private_key", key),
+    ):
+        yield
+
+
 async def _employ(person: Person, office: Process) -> None:
     await office.accounts.add_person(person)
 
@@ -451,13 +468,11 @@ def run(seed: int, events: Sequence[Event], postgresql: str = "") -> Result:
     """
     memory = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="doorstep-simulation-", dir=memory if memory.is_dir() else None))
-    really, was_collecting = secrets.token_bytes, gc.isenabled()
-    tokens = random.Random(f"{seed}/tokens")
-    secrets.token_bytes = lambda nbytes=None: tokens.randbytes(nbytes or 32)
+    was_collecting = gc.isenabled()
     logging.disable(logging.CRITICAL)
     gc.disable()  # what is collected when depends on everything that ever ran in this process
     try:
-        with sqlite_vfs.mounting():
+        with sqlite_vfs.mounting(), _known_secrets(random.Random(f"{seed}/secrets")):
             loop = VirtualLoop(random.Random(f"{seed}/threads"))
             asyncio.set_event_loop(loop)
             world = World(seed, loop, folder, postgresql)
@@ -473,7 +488,6 @@ def run(seed: int, events: Sequence[Event], postgresql: str = "") -> Result:
             return result
     finally:
         logging.disable(logging.NOTSET)
-        secrets.token_bytes = really
         if was_collecting:
             gc.enable()
         shutil.rmtree(folder, ignore_errors=True)
