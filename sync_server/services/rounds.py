@@ -34,7 +34,7 @@ from shared_schema.ticket import Ticket
 from sync_server.clock import Clock, milliseconds
 from sync_server.services.operations import Brought, Taken, arrived, receive_together
 from sync_server.services.reference import References
-from sync_server.services.signatures import is_right, note_head
+from sync_server.services.signatures import Word, note_words, word_of
 from sync_server.storage import Looking, Reading, Storage, Values, Writing
 from sync_server.storage.people import DeviceIdentity, Person
 from sync_server.storage.standing import STANDING, Standing, about, standing_of
@@ -56,21 +56,15 @@ class _Round(Struct, frozen=True):
     """What one phone brings."""
 
     brought: Brought
-    head: SignedHead | None
-    is_noted: bool
-    """Whether its word about its journal was dealt with earlier."""
-    is_right: bool
-    """Whether that is signed by the key it names."""
+    word: Word | None
+    """About its journal; None where the same was dealt with earlier."""
 
 
 def _take(writing: Writing, rounds: Sequence[_Round]) -> list[tuple[Taken, bool]]:
     """What became of each, and whether its phone's word about its journal has been dealt with."""
     all_taken = receive_together(writing, [each.brought for each in rounds])
-    return [(taken, each.is_noted or _note_head(writing, each)) for each, taken in zip(rounds, all_taken, strict=True)]
-
-
-def _note_head(writing: Writing, each: _Round) -> bool:
-    return note_head(writing, each.brought.device, each.head, right=each.is_right, at_ms=each.brought.at_ms)
+    settled = iter(note_words(writing, [each.word for each in rounds if each.word is not None]))
+    return [(taken, each.word is None or next(settled)) for each, taken in zip(rounds, all_taken, strict=True)]
 
 
 class Rounds:
@@ -126,8 +120,8 @@ class Rounds:
             return _NOTHING
         person, operations = identity.person, [arrived(raw) for raw in request.ops]
         brought = Brought(identity.device, person, operations, milliseconds(self._clock.now()))
-        right = head is not None and not is_noted and is_right(identity.device, head)
-        taken, settled = await self._storage.write_together(_take, _Round(brought, head, is_noted, right))
+        word = None if is_noted else word_of(identity.device, head, brought.at_ms)
+        taken, settled = await self._storage.write_together(_take, _Round(brought, word))
         if head is not None and settled:
             if len(self._heads) >= _HEADS:
                 self._heads.clear()

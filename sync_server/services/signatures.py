@@ -4,8 +4,11 @@ Each envelope names the hash of the one before it, so one signature over the new
 Whatever comes of it, the work that came with it is taken: a signature that fails is an alarm at the desk.
 """
 
+from collections.abc import Sequence
+
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from msgspec import Struct
 from msgspec.structs import replace
 
 from shared_schema import wire
@@ -23,36 +26,60 @@ def is_signed_by(key: bytes, text: bytes, signature: bytes) -> bool:
     return True
 
 
-def is_right(device: str, head: SignedHead) -> bool:
-    """Whether it is signed by the key it names. Whose that is, and what the office holds, `note_head` looks up."""
-    return is_signed_by(head.key, head_text(device, head.sequence, head.hash), head.signature)
+class Word(Struct, frozen=True):
+    """What a device says about its journal."""
+
+    device: str
+    head: SignedHead | None
+    """None where it brought operations and said nothing about them."""
+    is_right: bool
+    """Whether it is signed by the key it names: see `word_of`."""
+    at_ms: int
 
 
-def note_head(writing: Writing, device: str, head: SignedHead | None, *, right: bool, at_ms: int) -> bool:
-    """Keep what became of a device's word, in the transaction in which its operations were received; whether anything
-    did: the word about operations that the office does not hold yet has to be given again.
+def word_of(device: str, head: SignedHead | None, at_ms: int) -> Word:
+    """The word, looked at as far as that needs no database. Whose the key is, `note_words` looks up."""
+    is_right = head is not None and is_signed_by(head.key, head_text(device, head.sequence, head.hash), head.signature)
+    return Word(device, head, is_right, at_ms)
 
-    `head` is None where operations came without one, `right` what `is_right` said of it.
-    """
-    journal = writing.keys.journal(device)
-    fault = _fault(writing, device, journal, head, right=right)
+
+def note_words(writing: Writing, words: Sequence[Word]) -> list[bool]:
+    """Keep what became of each, in the transaction in which the devices' operations were received; whether anything
+    did: a word about operations that the office does not hold yet has to be given again."""
+    before = writing.keys.journals(word.device for word in words)
+    after = dict(before)
+    settled: list[bool] = []
+    for word in words:
+        noted = _noted(writing, word, after[word.device])
+        settled.append(noted is not None)
+        if noted is not None:
+            after[word.device] = noted
+    changed = {device: each.signature for device, each in after.items() if each.signature != before[device].signature}
+    if changed:
+        writing.keys.mark(changed)
+    return settled
+
+
+def _noted(writing: Writing, word: Word, journal: SignedJournal) -> SignedJournal | None:
+    head = word.head
+    fault = _fault(writing, word, journal)
     if fault is not None:
-        _mark_fault(writing, device, journal.signature, fault, at_ms)
-    elif head is not None:
-        if journal.key is None:
-            writing.keys.learn(device, head.key, LearntBy.FIRST_USE, at_ms)
-        if head.sequence > journal.received_through:
-            return False
-        _mark_right(writing, device, journal.signature, head, at_ms)
-    return True
+        return replace(journal, signature=_with_fault(journal.signature, fault, word.at_ms))
+    if head is None:
+        return journal
+    if journal.key is None:
+        writing.keys.learn(word.device, head.key, LearntBy.FIRST_USE, word.at_ms)
+        journal = replace(journal, key=head.key)
+    if head.sequence > journal.received_through:
+        return None
+    return replace(journal, signature=_signed(journal.signature, head, word.at_ms))
 
 
-def _fault(
-    writing: Writing, device: str, journal: SignedJournal, head: SignedHead | None, *, right: bool
-) -> SignatureFault | None:
+def _fault(writing: Writing, word: Word, journal: SignedJournal) -> SignatureFault | None:
+    head = word.head
     if head is None:
         return None if journal.key is None else SignatureFault.MISSING
-    if not right:
+    if not word.is_right:
         return SignatureFault.WRONG
     if journal.key not in {None, head.key}:
         return SignatureFault.UNKNOWN_KEY
@@ -60,30 +87,26 @@ def _fault(
         return None
     held_hash = journal.last_hash
     if head.sequence < journal.received_through:
-        held_hash = wire.hash_of(writing.journal.held(device, [head.sequence])[head.sequence].raw)
+        held_hash = wire.hash_of(writing.journal.held(word.device, [head.sequence])[head.sequence].raw)
     return None if held_hash == head.hash else SignatureFault.ANOTHER_JOURNAL
 
 
-def _mark_fault(writing: Writing, device: str, before: JournalSignature, fault: SignatureFault, at_ms: int) -> None:
-    if before.is_in_doubt and before.signature_fault is fault:
-        return
+def _with_fault(before: JournalSignature, fault: SignatureFault, at_ms: int) -> JournalSignature:
     failed_at_ms = before.signature_failed_at_ms if before.is_in_doubt else max(at_ms, (before.signed_at_ms or 0) + 1)
-    writing.keys.mark(device, replace(before, signature_failed_at_ms=failed_at_ms, signature_fault=fault))
+    return replace(before, signature_failed_at_ms=failed_at_ms, signature_fault=fault)
 
 
-def _mark_right(writing: Writing, device: str, before: JournalSignature, head: SignedHead, at_ms: int) -> None:
+def _signed(before: JournalSignature, head: SignedHead, at_ms: int) -> JournalSignature:
     # Which came later, the fault or this, must show whatever the office's clock does.
     at_ms = max(at_ms, before.signature_failed_at_ms or 0)
     if head.sequence > before.signed_through:
-        marked = JournalSignature(
+        return replace(
+            before,
             signed_through=head.sequence,
             signed_hash=head.hash,
             signed_key=head.key,
             signature=head.signature,
             signed_at_ms=at_ms,
-            signature_failed_at_ms=before.signature_failed_at_ms,
-            signature_fault=before.signature_fault,
         )
-        writing.keys.mark(device, marked)
-    elif before.is_in_doubt:  # a later number is signed already; this says that the phone can still sign
-        writing.keys.mark(device, replace(before, signed_at_ms=at_ms))
+    # A later number is signed already. That the phone can still sign is worth knowing where it was in doubt.
+    return replace(before, signed_at_ms=at_ms) if before.is_in_doubt else before

@@ -4,7 +4,7 @@ A device's newest key is the one its signatures are checked against; earlier one
 signature is checked is services.signatures' business, what a rescue file is sealed with services.rescue's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from sync_server.storage.dialects import on_both
+from sync_server.storage.dialects import Among, ForMany, on_both
 from sync_server.storage.journal import journals
 from sync_server.storage.metadata import Number, metadata
 
@@ -111,18 +111,19 @@ _OF_DEVICE = (
 )
 _SIGNATURE = [journals.c[name] for name in JournalSignature.__struct_fields__]
 _OF_JOURNAL = sa.select(*_SIGNATURE).where(journals.c.device == sa.bindparam("device"))
-_JOURNAL = sa.select(
-    journals.c.received_through,
-    journals.c.last_hash,
+_later = device_keys.alias()
+_newest_since = sa.select(sa.func.max(_later.c.since_ms)).where(_later.c.device == device_keys.c.device)
+_NEWEST_KEY = (
     sa.select(device_keys.c.key)
-    .where(device_keys.c.device == journals.c.device)
-    .order_by(device_keys.c.since_ms.desc())
-    .limit(1)
+    .where(device_keys.c.device == journals.c.device, device_keys.c.since_ms == _newest_since.scalar_subquery())
     .scalar_subquery()
-    .label("key"),
-    *_SIGNATURE,
-).where(journals.c.device == sa.bindparam("device"))
-_MARK = (
+)
+_JOURNALS = Among(
+    sa.select(journals.c.device, journals.c.received_through, journals.c.last_hash, _NEWEST_KEY, *_SIGNATURE).where(
+        journals.c.device.in_(sa.bindparam("devices", expanding=True))
+    )
+)
+_MARK = ForMany(
     sa.update(journals)
     .where(journals.c.device == sa.bindparam("marked"))
     .values({name: sa.bindparam(name) for name in JournalSignature.__struct_fields__})
@@ -156,26 +157,25 @@ class Keys:
     # -- how far a journal is signed -----------------------------------------------------------------------------------
 
     def signature(self, device: str) -> JournalSignature:
-        row = self._connection.execute(_OF_JOURNAL, {"device": device}).mappings().first()
+        row = self._connection.execute(_OF_JOURNAL, {"device": device}).first()
         return JournalSignature() if row is None else _journal_signature(row)
 
-    def journal(self, device: str) -> SignedJournal:
-        """The device's journal must have been begun (Journal.head)."""
-        row = self._connection.execute(_JOURNAL, {"device": device}).mappings().one()
-        key = row["key"]
-        return SignedJournal(
-            row["received_through"], row["last_hash"], None if key is None else bytes(key), _journal_signature(row)
-        )
+    def journals(self, devices: Iterable[str]) -> dict[str, SignedJournal]:
+        """Of those whose journal the office has begun."""
+        rows = _JOURNALS.rows(self._connection, sorted(set(devices)))
+        return {
+            device: SignedJournal(received_through, last_hash, key, _journal_signature(signature))
+            for device, received_through, last_hash, key, *signature in rows
+        }
 
     def signatures(self, devices: Iterable[str]) -> dict[str, JournalSignature]:
         """Of those whose journal the office has begun."""
         wanted = sa.select(journals.c.device, *_SIGNATURE).where(journals.c.device.in_(list(devices)))
-        rows = self._connection.execute(wanted).mappings()
-        return {row["device"]: _journal_signature(row) for row in rows}
+        return {device: _journal_signature(signature) for device, *signature in self._connection.execute(wanted)}
 
-    def mark(self, device: str, signature: JournalSignature) -> None:
-        """The device's journal must have been begun (Journal.head)."""
-        self._connection.execute(_MARK, asdict(signature) | {"marked": device})
+    def mark(self, signatures: Mapping[str, JournalSignature]) -> None:
+        """By device, whose journal must have been begun (Journal.head)."""
+        _MARK.execute(self._connection, [_marked(device, each) for device, each in signatures.items()])
 
     # -- the office's own ----------------------------------------------------------------------------------------------
 
@@ -194,7 +194,12 @@ def _key(row: Any) -> DeviceKey:
     return DeviceKey(row.device, row.since_ms, bytes(row.key), LearntBy(row.learnt_by))
 
 
-def _journal_signature(row: "sa.RowMapping") -> JournalSignature:
-    fault = row["signature_fault"]
-    values = {name: row[name] for name in JournalSignature.__struct_fields__}
+def _journal_signature(row: Sequence[Any]) -> JournalSignature:
+    values: dict[str, Any] = dict(zip(JournalSignature.__struct_fields__, row, strict=True))
+    fault = values["signature_fault"]
     return JournalSignature(**values | {"signature_fault": None if fault is None else SignatureFault(fault)})
+
+
+def _marked(device: str, signature: JournalSignature) -> dict[str, Any]:
+    fault = signature.signature_fault
+    return asdict(signature) | {"marked": device, "signature_fault": None if fault is None else fault.value}

@@ -11,10 +11,11 @@ from alembic import command
 from alembic.config import Config
 from msgspec.structs import replace
 
+from shared_schema.operations import FIRST_HASH
 from sync_server.storage import Storage, Writing
 from sync_server.storage.attention import Answered, Refusal, RescuedDraft, RescuedOperation
 from sync_server.storage.journal import OFFICE
-from sync_server.storage.keys import DeviceKey, JournalSignature, LearntBy, Secret, SignatureFault
+from sync_server.storage.keys import DeviceKey, JournalSignature, LearntBy, Secret, SignatureFault, SignedJournal
 from sync_server.storage.rescues import Rescue
 
 HASH = "a" * 64
@@ -209,9 +210,13 @@ def test_how_far_a_journal_is_signed_is_kept_beside_its_head(any_storage: Storag
         signature_fault=SignatureFault.WRONG,
     )
     any_storage.write_now(lambda writing: writing.journal.head("phone"))
-    any_storage.write_now(lambda writing: writing.keys.mark("phone", said))
+    any_storage.write_now(lambda writing: writing.keys.mark({"phone": said}))
     assert any_storage.read_now(lambda reading: reading.keys.signature("phone")) == said
     assert any_storage.read_now(lambda reading: reading.keys.signatures(["phone", "other"])) == {"phone": said}
+    journals = any_storage.read_now(lambda reading: reading.keys.journals(["phone", "other"]))
+    assert journals == {"phone": SignedJournal(0, FIRST_HASH, None, said)}
+    any_storage.write_now(lambda writing: writing.keys.learn("phone", b"1" * 32, LearntBy.ENROLMENT, 1))
+    assert any_storage.read_now(lambda reading: reading.keys.journals(["phone"]))["phone"].key == b"1" * 32
     assert not said.is_in_doubt
     assert replace(said, signature_failed_at_ms=3000).is_in_doubt
     assert replace(said, signed_at_ms=None).is_in_doubt

@@ -15,7 +15,7 @@ from shared_schema.apply import Filing
 from shared_schema.operations import AddNote
 from shared_schema.sync_protocol import EnrolReply, EnrolRequest, RoundReply, SignedHead
 from sync_server.accounts import Accounts
-from sync_server.services.signatures import is_right, is_signed_by
+from sync_server.services.signatures import is_signed_by, word_of
 from sync_server.settings import Settings
 from sync_server.storage.keys import DeviceKey, JournalSignature, LearntBy, SignatureFault
 from tests.builders.signing import a_signed_head, a_signing_key
@@ -273,7 +273,7 @@ def test_an_app_that_cannot_sign_leaves_the_phones_key_as_it_is(office: Office, 
 
 def test_what_is_no_key_has_signed_nothing() -> None:
     head = SignedHead(1, "0" * 64, b"\xff" * 32, bytes(64))
-    assert not is_right("phone", head)
+    assert not word_of("phone", head, 0).is_right
     assert not is_signed_by(b"too short", b"", bytes(64))
-    assert not is_right("phone", a_signed_head(KEY, "another phone", 1, b"raw"))
-    assert is_right("phone", a_signed_head(KEY, "phone", 1, b"raw"))
+    assert not word_of("phone", a_signed_head(KEY, "another phone", 1, b"raw"), 0).is_right
+    assert word_of("phone", a_signed_head(KEY, "phone", 1, b"raw"), 0).is_right
