@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_STARTS = 60
+"""Five seconds apart: far longer than a disk stays full."""
+
 
 class Files:
     """What the flushing of the office's photo files has made certain: their lengths, by inode."""
@@ -233,13 +236,15 @@ class Office:
 
     async def _start_at_last(self, *, with_power_lost: bool) -> None:
         """As often as it takes: whoever runs it tries again."""
-        is_started = False
-        while not is_started:
+        for _ in range(_STARTS):
             try:
                 await self.start(with_power_lost=with_power_lost)
-                is_started = True
-            except StorageUnavailable:  # a full disk, mostly
+            except StorageUnavailable as fault:  # a full disk, mostly
+                last = fault
                 await asyncio.sleep(5)
+            else:
+                return
+        self.world.invariants.fails("the office starts again", str(last))
 
     # -- requests ------------------------------------------------------------------------------------------------------
 

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
+_STARTS = 200
+"""One second apart: longer than a disk stays full."""
+
+
 class PhoneClock(StoryClock):
     """The world's time, as StoryDevice asks for it."""
 
@@ -140,10 +144,15 @@ class Phone:
 
     async def opens(self) -> None:
         """The app is opened, as often as it takes."""
+        tries = 0
         while self.app is None and not (self.is_gone or self.kept_off):
             try:
                 await self.start()
-            except StorageUnavailable:
+            except StorageUnavailable as fault:
+                tries += 1
+                if tries == _STARTS:
+                    self.world.invariants.fails("the app starts again", f"{self.name}: {fault}")
+                    return
                 await asyncio.sleep(1)
 
     def kill(self, *, power_lost: bool) -> None:
