@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from itertools import count, islice
 
@@ -99,20 +99,21 @@ def _try(worlds: int, number: int) -> Tried:
 
 
 def _mutations(options: argparse.Namespace) -> int:
-    tried: list[Tried] = []
+    tried: dict[int, Tried] = {}
     chosen = [number for number, mutation in enumerate(MUTATIONS) if options.only in mutation.name]
     with ProcessPoolExecutor(options.processes) as pool:
-        for outcome in pool.map(partial(_try, options.worlds), chosen):
-            tried.append(outcome)
+        trying = {pool.submit(_try, options.worlds, number): number for number in chosen}
+        for done in as_completed(trying):
+            outcome = tried[trying[done]] = done.result()
             caught = outcome.caught
             found = f"SURVIVED {outcome.worlds} worlds"
             if caught is not None:
                 found = f"seed {caught.seed}, step {caught.steps}: {caught.broken} ({caught.detail[:200]})"
             _say(f"{outcome.mutation}: {found}")
-    survived = [outcome.mutation for outcome in tried if outcome.caught is None]
+    survived = [outcome.mutation for outcome in tried.values() if outcome.caught is None]
     _say(f"{len(tried) - len(survived)} of {len(tried)} mutations were caught")
     if options.record:
-        report.keep_mutations(tried)
+        report.keep_mutations([tried[number] for number in sorted(tried)])
         report.write_page()
     return int(bool(survived))
 
