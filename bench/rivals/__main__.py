@@ -40,6 +40,8 @@ class Returned(Struct):
     cpu_ms_per_operation: float
     bytes_per_operation: float
     peak_memory_bytes: float
+    unheard: float
+    """Tickets that a phone changed and never heard of again."""
 
 
 def main() -> int:
@@ -95,7 +97,8 @@ def _returned(start: Start, phones: int) -> Returned:
     with start() as rival:
         rival.put_tickets([work.narrow(ticket) for plan in plans for ticket in plan.tickets])
         cursor = rival.cursor()
-        talks = [work.comes_back(rival, plan, cursor) for plan in plans]
+        unheard: list[int] = []
+        talks = [work.comes_back(rival, plan, cursor, unheard) for plan in plans]
         before = rival.served.cpu_seconds()
         met = load.drive(rival.served.address, talks)
         return Returned(
@@ -104,6 +107,7 @@ def _returned(start: Start, phones: int) -> Returned:
             cpu_ms_per_operation=(rival.served.cpu_seconds() - before) * 1000 / operations,
             bytes_per_operation=sum(phone.bytes_up + phone.bytes_down for phone in met.phones) / operations,
             peak_memory_bytes=rival.served.peak_memory_bytes(),
+            unheard=sum(unheard),
         )
 
 
@@ -135,6 +139,7 @@ def _compared(phones: int, ours: Sequence[comeback.Turn], name: str, theirs: Seq
         Figure(f"{here}server CPU per operation", of("cpu_ms_per_operation", "{:.3f} ms")),
         Figure(f"{here}bytes per operation, up and down, before compression", of("bytes_per_operation", "{:.0f}")),
         Figure(f"{here}memory of the server, at its most", of("peak_memory_bytes", "{:.0f} MB", 1e-6)),
+        Figure(f"{here}tickets changed that their phone never heard of again", of("unheard", "{:.0f}")),
     ]
 
 

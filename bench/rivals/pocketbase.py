@@ -25,12 +25,13 @@ _TEXTS = ("technician", "title", "customer", "address", "status", "due", "notes"
 def pocketbase(programs: Path) -> "Iterator[PocketBase]":
     program = str(programs / "pocketbase")
     with tempfile.TemporaryDirectory(prefix="doorstep-rival-", ignore_cleanup_errors=True) as folder:
-        owner = ["superuser", "upsert", "owner@example.com", _PASSWORD, "--dir", folder]
+        data = f"{folder}/data"  # PocketBase keeps migrations of its own beside it
+        owner = ["superuser", "upsert", "owner@example.com", _PASSWORD, "--dir", data]
         subprocess.run([program, *owner], check=True, capture_output=True)  # noqa: S603
         address = free_address()
-        with serving.running([program, "serve", "--http", address.removeprefix("http://"), "--dir", folder]) as process:
+        with serving.running([program, "serve", "--http", address.removeprefix("http://"), "--dir", data]) as process:
             serving.wait_for(address, "/api/health")
-            yield PocketBase(serving.Served(address, process.pid), Path(folder) / "data.db")
+            yield PocketBase(serving.Served(address, process.pid), Path(data) / "data.db")
 
 
 def free_address() -> str:
