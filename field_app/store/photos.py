@@ -72,8 +72,8 @@ class Photos:
 
     def progress(self, sha256: str, location: str | None, offset: int, restarts: int) -> None:
         self._file.write(
-            "UPDATE photos SET location = ?1, offset = ?2, restarts = ?3, trouble = CASE WHEN ?1 IS NULL THEN trouble END"
-            " WHERE sha256 = ?4",
+            "UPDATE photos SET location = ?1, offset = ?2, restarts = ?3,"
+            " trouble = CASE WHEN ?1 IS NULL THEN trouble END WHERE sha256 = ?4",
             (location, offset, restarts, sha256),
         )
 
