@@ -127,7 +127,7 @@ def _prepare(database: str) -> tuple[list[Plan], Plan, int]:
         storage.write_now(lambda writing: office.move_in(writing, person, [(name, f"token-{name}") for name in names]))
         storage.write_now(lambda writing: office.put_tickets(writing, tickets))
         start = storage.read_now(lambda reading: reading.feed.latest())
-        (version,) = storage.read_now(lambda reading: office.reference_versions(reading, [person]))
+        (version,) = office.reference_versions(storage, [person])
     finally:
         storage.close()
     plans = []
