@@ -104,4 +104,4 @@ $(VENV)/.catalogues: $(CATALOGUES) tools/compile_catalogues.py $(VENV)/.serves
 	@$(RUN) -m tools.compile_catalogues
 	@touch $@
 
-demo test check app publish bench simulate mutations torture screenshots setup: $(VENV)/.catalogues
+demo test check app publish bench bench-rivals simulate mutations torture screenshots setup: $(VENV)/.catalogues
