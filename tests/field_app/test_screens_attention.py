@@ -155,3 +155,14 @@ def test_leaving_says_what_the_office_has_not_got(hand: Hand) -> None:
     assert hand.single.store.identity() is not None
     assert len(hand.single.store.waiting()) == 1
     assert not any(isinstance(operation, FinishWork) for operation in newest(hand, 9))
+
+
+def test_who_leaves_with_nothing_owed_stands_before_the_enrolment(hand: Hand) -> None:
+    hand.given(an_assigned_ticket())
+
+    async def leave(screen: Screen) -> None:
+        await screen.tap("leave-now")
+        assert screen.shows("enrol-key")
+
+    hand.does(leave, "/me/leave")
+    assert hand.single.store.identity() is None
