@@ -56,7 +56,7 @@ def test_two_processes_on_one_postgresql_end_well() -> None:
     [
         "the feed has a gap",
         "the phone does not flush after its commit",
-        "what was refused counts as read",
+        "the office acknowledges before it has committed",
         "a photo counts as received when it has been begun",
     ],
 )
