@@ -153,19 +153,32 @@ def _keep(writing: Writing, takings: "Sequence[_Taking]", standing: "_Standing",
 
 
 def _continuing(in_order: Iterable[Arrived], head: Head) -> tuple[list[Arrived], list[Arrived]]:
-    """What continues the journal without a gap, and what comes twice in the same round."""
+    """What continues the journal without a gap, and what comes twice in the same round.
+
+    Of two that come under one number, as out of a rescue file of a phone that lived on in two copies, the place is for
+    the one that stands in the chain.
+    """
     fresh: list[Arrived] = []
     repeated: list[Arrived] = []
+    before = last_hash = head.last_hash
     following = head.received_through + 1
     for each in in_order:
         if each.sequence == following:
             fresh.append(each)
+            before, last_hash = last_hash, each.hash
             following += 1
         elif head.received_through < each.sequence < following:
+            if _follows(each, before) and not _follows(fresh[-1], before):
+                fresh[-1], each = each, fresh[-1]
+                last_hash = fresh[-1].hash
             repeated.append(each)
         elif each.sequence > following:
             break
     return fresh, repeated
+
+
+def _follows(each: Arrived, before: str) -> bool:
+    return isinstance(each.read, Envelope) and each.read.previous_hash == before
 
 
 def _unplaceable(each: Arrived) -> bytes:

@@ -297,17 +297,23 @@ def test_what_waits_is_placed_when_the_phone_itself_brings_the_rest(desk: Desk) 
     assert (desk.waiting(), desk.notes()) == ([], ["一", "二", "三"])
 
 
-def test_of_two_that_wait_under_one_number_one_gets_the_place_and_the_other_a_verdict(desk: Desk) -> None:
+def test_of_two_that_wait_under_one_number_the_one_in_the_chain_gets_the_place_and_the_other_a_verdict(
+    desk: Desk,
+) -> None:
+    """Whichever of the two is looked at first, which their hashes decide."""
     desk.write("一", "二")
-    other = Journal("phone", CHEN, desk.clock)
-    other.write(desk.ticket, AddNote("一"))
-    forked = an_envelope(other.write(desk.ticket, AddNote("另一条")))
-    desk.taken_in(desk.sealed(desk.journal()[1], forked))
-    assert desk.waiting() == [2, 2]
+    forked = []
+    for copy in range(5):
+        other = Journal("phone", CHEN, desk.clock)
+        other.write(desk.ticket, AddNote("一"))
+        forked.append(an_envelope(other.write(desk.ticket, AddNote(f"另一条 {copy}"))))
+    desk.taken_in(desk.sealed(desk.journal()[1], *forked))
+    assert desk.waiting() == [2] * 6
     report = desk.taken_in(desk.sealed(desk.journal()[0]))
-    assert (report.operations_new, report.operations_refused, desk.waiting()) == (3, 2, [])
-    codes = {each.code for each in desk.storage.read_now(lambda reading: reading.attention.refusals())}
-    assert "sequence_taken" in codes
+    assert (report.operations_new, report.operations_refused, desk.waiting()) == (7, 5, [])
+    assert desk.notes() == ["一", "二"]
+    refused = desk.storage.read_now(lambda reading: reading.attention.refusals())
+    assert {each.code for each in refused} == {"sequence_taken"}
 
 
 def test_more_than_a_rounds_worth_waits_and_is_placed(desk: Desk) -> None:
