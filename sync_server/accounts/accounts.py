@@ -21,7 +21,7 @@ from sync_server.accounts.passwords import LONGEST, Passwords, TooBusy
 from sync_server.clock import Clock, milliseconds, moment
 from sync_server.problems import Problem
 from sync_server.settings import Settings
-from sync_server.storage import Reading, Storage, Writing
+from sync_server.storage import Reading, Storage, StorageUnavailable, Writing
 from sync_server.storage.journal import OFFICE
 from sync_server.storage.keys import LearntBy
 from sync_server.storage.people import (
@@ -261,7 +261,11 @@ class Accounts:
         if written is not None and not is_news and abs(at_ms - written[0]) < _HEARD_AFTER_MS:
             return
         self._heard[identity.device] = (at_ms, operations, photos)
-        await self._storage.write_together(_note_heard, Heard(identity.device, at_ms, operations, photos))
+        try:
+            await self._storage.write_together(_note_heard, Heard(identity.device, at_ms, operations, photos))
+        except StorageUnavailable:  # the phone says it again; what it asks now may have been answered already
+            self._heard.pop(identity.device, None)
+            return
         if is_news:
             self._tell_of_devices()
 

@@ -34,7 +34,7 @@ from sync_server.accounts.accounts import SESSION_IDLE, SESSION_LONGEST, Passwor
 from sync_server.accounts.attempts import PER_ADDRESS, PER_LOGIN, PER_LOGIN_AND_ADDRESS, WINDOW_SECONDS, Attempts
 from sync_server.problems import Problem, exception_handlers
 from sync_server.settings import Settings
-from sync_server.storage import Storage
+from sync_server.storage import Storage, StorageUnavailable
 from sync_server.storage.people import DeviceIdentity
 from tests.sync_server.office import CHEN, GONE, LIN, WANG, Office, StandingClock, hire
 
@@ -442,6 +442,23 @@ def test_hearing_from_a_phone_is_written_sparingly(accounts: Accounts, clock: St
     run(accounts.heard_from(identity, "operations=0; photos=0"))
     assert run(accounts.devices())[0].holds_operations == 0
     assert len(news) == 3
+
+
+def test_what_a_phone_holds_is_noted_later_where_the_disk_is_full(
+    accounts: Accounts, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The phone that says so has perhaps been answered already: its request must not fail for that."""
+
+    async def is_full(*_given: object) -> None:
+        raise StorageUnavailable("database or disk is full")
+
+    run(accounts.enrol(asked(offered(accounts).key)))
+    identity = DeviceIdentity("phone-a", CHEN)
+    with monkeypatch.context() as on_a_full_disk:
+        on_a_full_disk.setattr(storage, "write_together", is_full)
+        run(accounts.heard_from(identity, "operations=1; photos=0"))
+    run(accounts.heard_from(identity, "operations=1; photos=0"))
+    assert run(accounts.devices())[0].holds_operations == 1
 
 
 # -- over HTTP ---------------------------------------------------------------------------------------------------------
