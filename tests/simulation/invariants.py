@@ -8,6 +8,7 @@ import asyncio
 import gzip
 import hashlib
 import sqlite3
+from collections import deque
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 _EVERYTHING = 2**31
+_MINUTE = 60.0
+_MOST_REQUESTS = {"/sync/v1/round": 60, "/sync/": 300}
+"""Of one phone in a minute: far more than it needs, far less than one that asks without pausing."""
 _EXPECTED_INCIDENTS = frozenset({"StorageUnavailable", "StoreTooNew"})
 
 
@@ -43,6 +47,7 @@ class Invariants:
         self.broken: InvariantBroken | None = None
         self._receipts: dict[str, int] = {}
         """Device → how far the office has said it holds its journal."""
+        self._asked: dict[tuple[str, str], deque[float]] = {}
 
     @property
     def is_broken(self) -> bool:
@@ -60,6 +65,19 @@ class Invariants:
             self.fails(name, str(detail))
 
     # -- while things go wrong -----------------------------------------------------------------------------------------
+
+    def asked(self, phone: str, sent: Sent) -> None:
+        """As a request leaves a phone."""
+        at = self._world.loop.time()
+        for path, most in _MOST_REQUESTS.items():
+            if sent.path.startswith(path):
+                times = self._asked.setdefault((phone, path), deque())
+                times.append(at)
+                while times[0] < at - _MINUTE:
+                    times.popleft()
+                self._holds(
+                    "nobody asks without end", len(times) <= most, f"{phone}: {len(times)} × {path} in a minute"
+                )
 
     def answered(self, process: "Process", sent: Sent, answer: Answer) -> None:
         """As an answer leaves the office."""
@@ -186,6 +204,10 @@ class Invariants:
             and app.engine.status.reachable is True
         )
 
+    def came_to_no_rest(self, phone: "Phone") -> None:
+        """Everybody had hours of peace, and this phone still has something to say."""
+        self.fails("everything comes to rest", self._told_of(phone))
+
     # -- when all is well again ----------------------------------------------------------------------------------------
 
     async def at_the_end(self) -> None:
@@ -211,19 +233,23 @@ class Invariants:
         if app is None:
             self.fails("the queue drains", f"{phone.name} cannot be opened")
             return
-        waiting = [f"{entry.sequence} {entry.kind}" for entry in app.store.waiting()][:3]
-        photos = [f"{photo.sha256[:12]} {photo.offset}" for photo in app.store.photos_waiting()][:3]
-        incidents = [f"{each.kind}: {each.detail}"[:80] for each in app.store.incidents(5)]
-        self._holds(
-            "the queue drains",
-            self.phone_has_nothing_to_say(phone),
-            f"{phone.name}: {waiting} {photos} {incidents} reachable {app.engine.status.reachable},"
-            f" signed out {app.engine.status.signed_out}, known {app.store.identity() is not None}",
-        )
+        self._holds("the queue drains", self.phone_has_nothing_to_say(phone), self._told_of(phone))
         for incident in app.store.incidents(1000):
             if incident.kind in {"round-failed", "subscriber-failed"}:
                 name = incident.detail.partition(":")[0]
                 self._holds("nothing crashes", name in _EXPECTED_INCIDENTS, f"{phone.name}: {incident.detail[:300]}")
+
+    def _told_of(self, phone: "Phone") -> str:
+        app = phone.app
+        if app is None:
+            return f"{phone.name} is off"
+        waiting = [f"{entry.sequence} {entry.kind}" for entry in app.store.waiting()][:3]
+        photos = [f"{photo.sha256[:12]} {photo.offset}" for photo in app.store.photos_waiting()][:3]
+        incidents = [f"{each.kind}: {each.detail}"[:80] for each in app.store.incidents(5)]
+        return (
+            f"{phone.name}: {waiting} {photos} {incidents} reachable {app.engine.status.reachable},"
+            f" signed out {app.engine.status.signed_out}, known {app.store.identity() is not None}"
+        )
 
     def _journals_are_whole(self, placed: list[Entry]) -> None:
         """Gap-free, each naming the hash of the one before; what does not was refused for it."""

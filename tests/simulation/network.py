@@ -128,6 +128,7 @@ class Line(httpx.AsyncBaseTransport):
             for name, value in request.headers.raw
         )
         sent = Sent(request.method, request.url.raw_path.decode(), headers, body)
+        self._world.invariants.asked(self._name, sent)
         trace = self._world.trace
         trace.step("message", f"{self._name} {sent.method} {sent.path} {_short(body)}")
         response = await self._carried(sent)

@@ -135,6 +135,8 @@ class World:
         self._sampling = self.dice("sample")
         self._answered = 0
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._is_day = asyncio.Event()
+        self._is_day.set()
         self._reasons: list[str] = []
         """Why something may be missing, since the office went away."""
 
@@ -192,6 +194,7 @@ class World:
                 await asyncio.sleep(2)
 
     async def new_phone(self, person: str) -> Phone:
+        await self._is_day.wait()
         name = f"phone-{len(self.phones):02d}"
         phone = Phone(self, name, person, self.folder, self.dice(name))
         self.phones.append(phone)
@@ -202,6 +205,7 @@ class World:
     async def enrols(self, phone: Phone) -> None:
         """With a key from the desk, and another one if that did not help."""
         while not phone.is_gone and not self.invariants.is_broken:
+            await self._is_day.wait()
             app = phone.app
             if app is None or app.enrolling is not None:
                 await asyncio.sleep(3)
@@ -304,10 +308,12 @@ class World:
 
     async def sleep_days(self, days: float) -> None:
         """Nobody does anything; the phones are off."""
+        self._is_day.clear()
         switched_off = [phone for phone in self.phones if not phone.is_gone]
         for phone in switched_off:
             phone.switch_off()
         await asyncio.sleep(days * 86_400)
+        self._is_day.set()
         for phone in switched_off:
             phone.switch_on()
         if self.office.process is not None:
@@ -376,7 +382,9 @@ class World:
             if wait > 0:
                 await asyncio.sleep(wait)
             if event.name == "some nights pass":
+                evening = self.loop.time()
                 await self.guarded(self._happens(event))
+                began += self.loop.time() - evening  # whatever else was planned comes after it
             else:
                 self.later(0, self._happens(event))
 
@@ -409,6 +417,8 @@ class World:
                 if self.invariants.phone_has_nothing_to_say(phone):  # it need not listen to the others' troubles
                     phone.switch_off()
                     working.remove(phone)
+        for phone in working:
+            self.invariants.came_to_no_rest(phone)
         for phone in self.phones:
             if not phone.is_gone and phone not in working:
                 phone.switch_on()
