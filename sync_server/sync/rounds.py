@@ -1,9 +1,9 @@
 """POST /sync/v1/round: a phone's RoundRequest in, a RoundReply out (docs/sync-protocol.md)."""
 
 import asyncio
-import gzip
 from typing import Any
 
+from isal import igzip
 from litestar import Request, asgi
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send
@@ -19,7 +19,9 @@ from sync_server.settings import Settings
 
 _WORTH_COMPRESSING = 8_000
 """Bytes. A list of tickets shrinks to a fifth, on a country road the difference between seconds and a minute."""
-_LEVEL = 3
+_LEVEL = 2
+"""igzip's: as small as zlib's 3 in a sixth of the time. A page of changes takes it a tenth of a millisecond, less than
+the way to a thread and back."""
 
 
 def route_handlers(accounts: Accounts, rounds: Rounds, settings: Settings) -> list[ASGIRouteHandler]:
@@ -80,7 +82,7 @@ class _Spoken(Struct):
 async def _answer(send: Send, reply: bytes, accepted: str) -> None:
     headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
     if len(reply) > _WORTH_COMPRESSING and "gzip" in accepted:
-        reply = await asyncio.to_thread(gzip.compress, reply, _LEVEL)
+        reply = igzip.compress(reply, _LEVEL)
         headers.append((b"content-encoding", b"gzip"))
     headers.append((b"content-length", b"%d" % len(reply)))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
