@@ -15,14 +15,11 @@ from shared_schema.operations import FIRST_HASH, AnswerRefusal, Envelope, Refusa
 from shared_schema.sync_protocol import Verdict
 from shared_schema.wire import UnreadableOperation, decode_envelope, decode_verdict, hash_of
 
-_COLUMNS = (
-    "id, device, sequence, ticket, ticket_number, kind, state, verdict, recorded_at, answered_at, read_at, raw,"
-    " dealt_as"
-)
+_COLUMNS = "id, device, sequence, ticket, ticket_number, kind, state, verdict, recorded_at, answered_at, raw, dealt_as"
 
 _ANSWER_REFUSAL = str(AnswerRefusal.__struct_config__.tag)
 _UNDEALT = f"state = 'refused' AND dealt_as IS NULL AND kind <> '{_ANSWER_REFUSAL}'"
-"""A technician's answer to a refusal is not itself to be answered."""
+"""A technician's answer to a refusal is not itself to be answered: one would ask for another, for ever."""
 
 _STATES = {
     Filing.APPLIED: EntryState.ACCEPTED,
@@ -89,7 +86,7 @@ class Journal:
 
     def answer(self, verdict: Verdict, raw: bytes, at: datetime) -> str | None:
         """File the office's verdict; the ticket it concerns, or None where this phone has no such entry."""
-        row = self._file.row("SELECT ticket, kind FROM journal WHERE id = ?", (verdict.id,))
+        row = self._file.row("SELECT ticket FROM journal WHERE id = ?", (verdict.id,))
         if row is None:
             return None
         is_refused = verdict.filing is Filing.REFUSED
@@ -97,8 +94,6 @@ class Journal:
             "UPDATE journal SET state = ?, version = ?, verdict = ?, answered_at = ?, settled = ? WHERE id = ?",
             (_STATES[verdict.filing].value, verdict.version, raw, milliseconds(at), int(is_refused), verdict.id),
         )
-        if is_refused and row[1] == _ANSWER_REFUSAL:  # or one refusal would ask for another answer, for ever
-            self.mark_read(verdict.id, at)
         return str(row[0])
 
     def received_without_words(self, device: str, sequences: Iterable[int], through: int, at: datetime) -> int:
@@ -139,11 +134,8 @@ class Journal:
         found = self.entries("id = ?", (operation_id,))
         return found[0] if found else None
 
-    def deal_with(self, operation_id: str, answer: RefusalAnswer, by: str, at: datetime) -> None:
-        self._file.write(
-            "UPDATE journal SET dealt_as = ?, dealt_by = ?, read_at = coalesce(read_at, ?) WHERE id = ?",
-            (answer.value, by, milliseconds(at), operation_id),
-        )
+    def deal_with(self, operation_id: str, answer: RefusalAnswer, by: str) -> None:
+        self._file.write("UPDATE journal SET dealt_as = ?, dealt_by = ? WHERE id = ?", (answer.value, by, operation_id))
 
     def correct_by(self, draft: str, operation_id: str) -> None:
         """From now on what is recorded out of this draft takes the refused entry's place."""
@@ -193,11 +185,6 @@ class Journal:
         """Every envelope ever recorded, byte for byte, in order."""
         return [bytes(raw) for (raw,) in self._file.rows("SELECT raw FROM journal ORDER BY row")]
 
-    def mark_read(self, operation_id: str, at: datetime) -> None:
-        self._file.write(
-            "UPDATE journal SET read_at = ? WHERE id = ? AND read_at IS NULL", (milliseconds(at), operation_id)
-        )
-
     def count_waiting(self, device: str, rescued_through: int) -> int:
         """Without what an earlier device of this phone has left in a rescue file: only the office can take that in."""
         row = self._file.row(
@@ -212,7 +199,7 @@ class Journal:
 
 
 def _entry(row: tuple[Any, ...]) -> JournalEntry:
-    envelope = decode_envelope(row[11])
+    envelope = decode_envelope(row[10])
     verdict = decode_verdict(row[7]) if row[7] is not None else None
     return JournalEntry(
         id=row[0],
@@ -225,9 +212,8 @@ def _entry(row: tuple[Any, ...]) -> JournalEntry:
         rejection=verdict.rejection if isinstance(verdict, Verdict) else None,
         recorded_at=moment(row[8]),
         answered_at=None if row[9] is None else moment(row[9]),
-        read_at=None if row[10] is None else moment(row[10]),
         envelope=None if isinstance(envelope, UnreadableOperation) else envelope,
-        answer=None if row[12] is None else RefusalAnswer(row[12]),
+        answer=None if row[11] is None else RefusalAnswer(row[11]),
     )
 
 

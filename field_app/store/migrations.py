@@ -120,7 +120,7 @@ def first_tables(database: Database) -> None:
 
 _DEALT_WITH = (
     # What the technician made of a refused entry: "noted", "corrected" or "withdrawn", and by which entry that was
-    # recorded. `read_at` says only that somebody has seen it.
+    # recorded. (`read_at` was to say that somebody has seen it; nothing is done with it any more.)
     "ALTER TABLE journal ADD COLUMN dealt_as TEXT",
     "ALTER TABLE journal ADD COLUMN dealt_by TEXT",
     "CREATE INDEX journal_undealt ON journal (row) WHERE state = 'refused' AND dealt_as IS NULL",

@@ -253,7 +253,7 @@ class Store:
                 self._journal.forget_correction(key)
             for envelope, _, _ in making.made:
                 if isinstance(envelope.operation, AnswerRefusal):
-                    self._journal.deal_with(envelope.operation.refused, envelope.operation.answer, envelope.id, at)
+                    self._journal.deal_with(envelope.operation.refused, envelope.operation.answer, envelope.id)
         for envelope, _, after in making.made:
             if after is not None:
                 self._tickets.recorded(envelope, after)
@@ -322,14 +322,6 @@ class Store:
                 self._file.upsert("drafts", row, "key")
         self._changed()
         return True
-
-    def refused_unread(self) -> list[JournalEntry]:
-        return self._journal.entries("state = 'refused' AND read_at IS NULL")
-
-    def mark_read(self, operation_id: str) -> None:
-        with self._transaction():
-            self._journal.mark_read(operation_id, self._now())
-        self._changed()
 
     def raw_journal(self) -> list[bytes]:
         """Every envelope ever recorded here, byte for byte, in order: for checking the chain and for export."""
@@ -742,14 +734,17 @@ class Store:
         return differing
 
     def _take_receipt(self, device: str, asked: Exchange, reply: RoundReply, at: datetime) -> None:
-        through, (last, _) = reply.received_through, self._journal.end(device)
+        through, before, (last, _) = reply.received_through, self._facts.received_through, self._journal.end(device)
         if through > last:
             # This store is older than what the office holds of this device. Numbers after `last` are given out again
             # and refused there, visibly; to stop numbering would lose them in silence.
             self._incident("journal-behind-office", f"{last} < {through}", at)
-            through = last
-        if through < self._facts.received_through:
-            self._incident("office-lost-entries", f"{through} < {self._facts.received_through}", at)
+        # What this exchange did not bring is brought by the next, whatever the office has under those numbers: it may
+        # be other work (recorded here while a restored phone was answered), or be known to it without our having heard
+        # its verdict (a reply that was lost, a rescue file).
+        through = min(through, asked.entries[-1][0] if asked.entries else before)
+        if through < before:
+            self._incident("office-lost-entries", f"{through} < {before}", at)
             self._photos.lost_by_office(device, through)
             self._journal.lost_by_office(device, through)
         unanswered = self._journal.received_without_words(device, (number for number, _ in asked.entries), through, at)

@@ -106,7 +106,6 @@ class JournalEntry(Struct, frozen=True):
     """None for a refused entry: a reason this version of the app does not know."""
     recorded_at: datetime
     answered_at: datetime | None
-    read_at: datetime | None
     envelope: Envelope | None
     """None for an entry a newer version of the app has made."""
     answer: RefusalAnswer | None = None

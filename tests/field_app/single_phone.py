@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from field_app.actions import Actions, Saved
-from field_app.store import Identity, JournalEntry, Store, Taken
+from field_app.store import Exchange, Identity, JournalEntry, Store, Taken
 from shared_schema.apply import Filing
 from shared_schema.operations import Clock
 from shared_schema.sync_protocol import PROTOCOL, PutTicket, RoundReply, Verdict, WithdrawTicket
@@ -66,10 +66,14 @@ class SinglePhone:
         puts: Sequence[Ticket] = (),
         withdraws: Sequence[str] = (),
         raw_changes: Sequence[bytes] = (),
+        asked: Exchange | None = None,
         **different: Any,
     ) -> Taken:
-        """One reply of the office to everything that was waiting; it has received all of it unless told otherwise."""
-        asked = self.store.next_exchange()
+        """One reply of the office to everything that was waiting; it has received all of it unless told otherwise.
+
+        `asked`: the reply is to this, and much may have been recorded since.
+        """
+        asked = asked or self.store.next_exchange()
         usual: dict[str, Any] = {
             "protocol": PROTOCOL,
             "server_time_ms": 0,

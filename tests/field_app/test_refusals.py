@@ -61,7 +61,6 @@ def test_a_note_takes_the_place_of_what_was_refused(phone: SinglePhone) -> None:
     assert phone.actions.refusals() == []
     entry = phone.entry(lost.entry.id)
     assert (entry.answer, entry.state) == (RefusalAnswer.NOTED, EntryState.REFUSED)
-    assert entry.read_at is not None
     assert phone.store.counts().refused == 0
     assert phone.engine.woken == 2
 
@@ -258,13 +257,6 @@ def test_answer_and_replacement_are_kept_together_or_not_at_all(phone: SinglePho
     phone.restart()
     assert len(phone.store.raw_journal()) == 1
     assert phone.actions.refusals()[0].entry.answer is None
-
-
-def test_reading_a_refusal_is_not_dealing_with_it(phone: SinglePhone) -> None:
-    lost = a_refused_note(phone)
-    phone.store.mark_read(lost.entry.id)
-    assert phone.store.counts().refused == 1
-    assert [refusal.entry.id for refusal in phone.actions.refusals()] == [lost.entry.id]
 
 
 def test_what_was_not_refused_cannot_be_answered(phone: SinglePhone) -> None:

@@ -238,6 +238,27 @@ def test_a_phone_older_than_the_offices_journal_goes_on_numbering_visibly(phone:
     assert "journal-behind-office" in phone.incidents()
 
 
+def test_what_is_recorded_on_a_restored_phone_while_the_office_answers_is_sent(phone: SinglePhone) -> None:
+    """The office holds other work under its number: it must not be taken for that."""
+    phone.given(TICKET)
+    asked = phone.store.next_exchange()
+    saved(phone.actions.accept(TICKET.id))
+    phone.hears(asked=asked, received_through=1)
+    assert [sequence for sequence, _ in phone.store.next_exchange().entries] == [1]
+    assert phone.store.is_behind()
+
+
+def test_what_the_office_has_from_a_lost_exchange_is_sent_again_for_its_verdict(phone: SinglePhone) -> None:
+    """The reply to two entries was lost; the next exchange carries one of them, and the office has both."""
+    phone.given(TICKET)
+    notes = [phone.entry(saved(phone.actions.add_note(TICKET.id, text))) for text in ("门铃坏了", "请敲门")]
+    phone.hears([verdict(notes[0])], asked=phone.store.next_exchange(limit=1), received_through=2)
+    assert [sequence for sequence, _ in phone.store.next_exchange().entries] == [2]
+    phone.hears([verdict(notes[1])], received_through=2)
+    assert phone.store.waiting() == []
+    assert not phone.store.is_behind()
+
+
 def test_everything_pulled_again_removes_what_did_not_come_along(phone: SinglePhone) -> None:
     """Over several pages and a restart: only after the last one is it known what is no longer there."""
     stays, goes = TICKET, an_assigned_ticket(number="260302-009")

@@ -150,8 +150,6 @@ def test_what_is_held_is_counted(phone: SinglePhone) -> None:
     phone.store.photo_progress(small.sha256, location="/u/1", offset=100, restarts=0)
     phone.hears([verdict(phone.entry(note), Filing.REFUSED, rejection=UnknownTicket())])
     assert phone.store.held() == Held(operations=0, photos=2, photo_bytes=waiting - 100, drafts=1, refused=1)
-    phone.store.mark_read(note)
-    assert phone.store.held().refused == 1
 
 
 def test_nobody_leaves_a_phone_that_holds_what_the_office_has_not_got(phone: SinglePhone, run: Any) -> None:

@@ -179,7 +179,7 @@ def test_an_edit_at_the_desk_and_a_step_on_the_phone_both_stand(world: World) ->
     assert held.severity is Severity.EMERGENCY
 
 
-def test_a_refused_operation_stays_on_the_phone_until_it_has_been_read(world: World) -> None:
+def test_a_refused_operation_stays_on_the_phone_until_something_is_made_of_it(world: World) -> None:
     """An operation of a kind the office does not know is refused, with its reason, and blocks nothing behind it."""
     ticket = world.dispatcher.sends("t-chen")
     phone = world.phone("t-chen", online=False)
@@ -193,12 +193,13 @@ def test_a_refused_operation_stays_on_the_phone_until_it_has_been_read(world: Wo
     assert refused.state is EntryState.REFUSED
     assert refused.rejection is not None
     assert phone.entry(noted).state is EntryState.ACCEPTED
-    assert [entry.id for entry in phone.store.refused_unread()] == [strange]
+    assert [entry.id for entry in phone.store.refusals()] == [strange]
     assert phone.store.counts().refused == 1
     phone.restart()
-    phone.store.mark_read(strange)
-    assert phone.store.refused_unread() == []
+    assert isinstance(phone.actions.withdraw(strange), Saved)
+    assert phone.store.refusals() == []
     assert phone.entry(strange).state is EntryState.REFUSED
+    phone.sync()
     assert world.server.journal(phone) == phone.store.raw_journal()
 
 
