@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from field_app.store import EntryState
+from field_app.store import EntryState, JournalEntry
 from shared_schema import wire
 from shared_schema.apply import Filing, apply, filing
 from shared_schema.lifecycle import OVER
-from shared_schema.operations import FIRST_HASH, AddPhoto, Envelope, MergeDuplicate
+from shared_schema.operations import FIRST_HASH, AddPhoto, AnswerRefusal, Envelope, MergeDuplicate
 from shared_schema.rejections import JournalBroken, NotThisDevice, SequenceTaken, UnknownTechnician
 from shared_schema.sync_protocol import RoundReply, Verdict
 from shared_schema.ticket import Ticket
@@ -130,6 +130,7 @@ class Invariants:
 
     def office_restored(self) -> None:
         self._receipts.clear()
+        self._world.forget_messages()
 
     def office_restarted(self, process: "Process") -> None:
         """Whatever was acknowledged before is still there."""
@@ -340,8 +341,8 @@ class Invariants:
         for entry in entries:
             held.setdefault(entry.id, []).append(entry)
         phones = {phone.name: phone for phone in self._world.phones}
-        shown: dict[str, dict[str, EntryState]] = {
-            name: {entry.id: entry.state for entry in phone.app.store.journal(limit=_EVERYTHING)}
+        shown: dict[str, dict[str, JournalEntry]] = {
+            name: {entry.id: entry for entry in phone.app.store.journal(limit=_EVERYTHING)}
             for name, phone in phones.items()
             if phone.app is not None and not phone.is_gone
         }
@@ -350,7 +351,10 @@ class Invariants:
             trace.count("promised operations looked for")
             if not found:
                 on_phone = shown.get(promise.phone, {}).get(promise.id)
-                if on_phone is EntryState.WAITING or promise.id in ledger.excused:
+                is_visible = on_phone is not None and (
+                    on_phone.state is EntryState.WAITING or self._was_set_aside(on_phone)
+                )
+                if is_visible or promise.id in ledger.excused:
                     continue
                 self.fails("saved is never lost", f"{promise.phone} no. {promise.sequence} {promise.operation[:80]!r}")
                 return
@@ -358,11 +362,10 @@ class Invariants:
             envelope = wire.decode_envelope(found[0].raw)
             is_same = isinstance(envelope, Envelope) and wire.encode(envelope.operation) == promise.operation
             self._holds("saved is never altered", is_same, promise.id)
-            state = shown.get(promise.phone, {}).get(promise.id)
-            if state is not None:
-                self._holds(
-                    "the phone knows the verdict", state in _STATES[_verdict(found[0]).filing], (promise.id, state)
-                )
+            known = shown.get(promise.phone, {}).get(promise.id)
+            if known is not None:
+                is_known = known.state in _STATES[_verdict(found[0]).filing]
+                self._holds("the phone knows the verdict", is_known, (promise.id, known.state))
         for operation_id, said in ledger.desk.items():
             found = held.get(operation_id, [])
             trace.count("operations of the desk looked for")
@@ -371,6 +374,11 @@ class Invariants:
             self._holds("saved is never lost", len(found) == 1, f"the desk's {operation_id}: {len(found)}")
             if found:
                 self._holds("one verdict", _verdict(found[0]).filing is said, operation_id)
+
+    def _was_set_aside(self, entry: JournalEntry) -> bool:
+        """Made on a phone put back to an old copy, under a number that the office had; what it set aside then has no
+        place in a journal by which it would be brought again to an office put back to a backup. The phone shows it."""
+        return self._world.office.restores > 0 and isinstance(entry.rejection, SequenceTaken)
 
     def _photos_are_there(self, entries: list[Entry]) -> None:
         process = self._world.office.process
@@ -419,10 +427,12 @@ class Invariants:
             if ticket.status in OVER:
                 known = (ticket.customer.phone, ticket.customer.address)
                 self._holds("what left the scope left the phone", known == ("", ""), f"{phone.name}: {ticket.id}")
-        unread = {entry.id for entry in store.refused_unread()}
+        undealt = {entry.id for entry in store.refusals(_EVERYTHING)}
         for entry in store.journal(limit=_EVERYTHING):
-            is_hidden = entry.state is EntryState.REFUSED and entry.id not in unread | self._world.ledger.read
-            self._holds("what was refused is shown until it is read", not is_hidden, f"{phone.name}: {entry.sequence}")
+            if entry.state is EntryState.REFUSED and entry.kind != _ANSWER:
+                is_seen_to = entry.id in undealt | self._world.ledger.answered
+                self._world.trace.count("refusals looked for")
+                self._holds("what was refused is shown until it is dealt with", is_seen_to, f"{phone.name}: {entry.id}")
         is_undisturbed = not phone.missing and not self._world.office.restores
         if is_undisturbed:
             pulled = [each.detail for each in store.incidents(1000) if each.kind == "pulled-everything-again"]
@@ -466,6 +476,9 @@ class Invariants:
         photos = sorted(process.photo_files.present(self._world.ledger.photos))
         return hashlib.sha256(self._world.office.look(look) + wire.encode(photos)).hexdigest()
 
+
+_ANSWER = str(AnswerRefusal.__struct_config__.tag)
+"""A technician's answer to a refusal is not itself to be answered."""
 
 _NOT_BY_APPLY = (JournalBroken, NotThisDevice, SequenceTaken, UnknownTechnician)
 """Refusals for what `apply` cannot know."""

@@ -35,8 +35,8 @@ class Ledger:
         """What the desk was told of its own operations."""
         self.drafts: dict[tuple[str, str], set[str]] = {}
         """(phone, key) → the words that were said to be kept; several where it is not certain which, "" for none."""
-        self.read: set[str] = set()
-        """Refused operations that a person has read."""
+        self.answered: set[str] = set()
+        """Refused operations that a person has made something of."""
         self.excused: dict[str, str] = {}
         """Operation id → why it may be missing."""
         self.excused_photos: dict[str, str] = {}

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from shared_schema.sync_protocol import OLDEST_PROTOCOL, PROTOCOL
 from sync_server.storage.people import LoginTaken
 from tests.simulation.network import FAULTS
-from tests.simulation.people import DISPATCHERS
+from tests.simulation.people import DISPATCHERS, workable
 
 if TYPE_CHECKING:
     from tests.simulation.phones import Phone
@@ -141,9 +141,11 @@ async def _back_up_phone(world: "World", phone: "Phone", dice: random.Random) ->
 
 
 async def _restore_phone(world: "World", phone: "Phone", dice: random.Random) -> bool:
-    """Everything on it as it was some time ago."""
-    if phone.backup is None or phone.app is None or world.office.process is None:
+    """Everything on one of them as it was some time ago; its technician has not noticed, and writes on."""
+    backed_up = [each for each in world.phones if each.backup is not None and each.app is not None]
+    if not backed_up or world.office.process is None:
         return False
+    phone = phone if phone in backed_up else dice.choice(backed_up)
     phone.switch_off()
     await asyncio.sleep(1)
     if phone.backup is not None:
@@ -151,7 +153,14 @@ async def _restore_phone(world: "World", phone: "Phone", dice: random.Random) ->
         phone.backup = None
         phone.was_restored = True
     phone.switch_on()
+    for number in range(dice.randrange(9)):
+        world.later(dice.uniform(2, 60), _writes_on(phone, f"{number}"))
     return True
+
+
+async def _writes_on(phone: "Phone", words: str) -> None:
+    if phone.app is not None and (shown := workable(phone.app.store.tickets())):
+        phone.saves(phone.app.actions.add_note(shown[0].id, f"接着 {words}"))
 
 
 async def _replace_phone(world: "World", phone: "Phone", dice: random.Random) -> bool:
@@ -270,8 +279,8 @@ MISHAPS: dict[str, tuple[int, Mishap]] = {
     "app of a protocol that is not spoken any more": (1, _other_protocol(OLDEST_PROTOCOL - 1)),
     "app of a newer protocol": (2, _other_protocol(PROTOCOL + 1)),
     "second tab": (2, _second_tab),
-    "phone backed up": (4, _back_up_phone),
-    "phone restored from an old backup": (2, _restore_phone),
+    "phone backed up": (10, _back_up_phone),
+    "phone restored from an old backup": (6, _restore_phone),
     "phone replaced": (1, _replace_phone),
     "device revoked and enrolled again": (3, _revoke),
     "office killed": (5, _kill_office),

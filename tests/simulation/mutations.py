@@ -268,11 +268,25 @@ MUTATIONS = (
         "ticket",
     ),
     _one(
-        "what was refused counts as read",
+        "what was refused counts as dealt with",
         journal.Journal,
         "answer",
         "settled = ? WHERE",
-        "settled = ?, read_at = 1 WHERE",
+        "settled = ?, dealt_as = 'withdrawn' WHERE",
+    ),
+    _one(
+        "everything is pulled again for ever",
+        store.Store,
+        "_take_cursor",
+        "self._facts.put(facts.PULLING_AGAIN, False)",
+        "pass",
+    ),
+    _one(
+        "the phone asks again without a pause",
+        engine.SyncEngine,
+        "_pause_after",
+        "return TURNED_AWAY_SECONDS if outcome.upgrade else IDLE_SECONDS",
+        "return 0.0",
     ),
     _one(
         "one failed round ends all syncing",

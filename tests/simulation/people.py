@@ -8,11 +8,12 @@ add a row. Whatever the production code turns away is turned away; that is part 
 import random
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from field_app.actions import Actions, next_action
+from field_app.actions import Actions, Correction, form_key, next_action
 from field_app.store import StorageUnavailable
 from shared_schema import operations as op
 from shared_schema.evidence import PhotoSlot
@@ -133,20 +134,24 @@ def _finishes_draft(phone: "Phone", ticket: Ticket, dice: random.Random, words: 
         phone.world.ledger.drafts.pop(place, None)
 
 
-def _reads_refusals(phone: "Phone", ticket: Ticket, dice: random.Random, words: str) -> None:
-    assert phone.app is not None
-    for entry in phone.app.store.refused_unread()[:3]:
-        phone.world.ledger.read.add(entry.id)
-        phone.app.store.mark_read(entry.id)
-
-
 def _answers_refusals(phone: "Phone", ticket: Ticket, dice: random.Random, words: str) -> None:
-    """What was refused becomes a note, is done once more, or is withdrawn; what is not possible is turned away."""
+    """What was refused becomes a note, is corrected, is done once more, or is withdrawn; what is not possible is turned
+    away."""
     assert phone.app is not None
     actions = phone.app.actions
-    for entry in phone.app.store.refused_unread()[:2]:
-        phone.world.ledger.read.add(entry.id)
-        phone.saves(dice.choice([actions.turn_into_note, actions.record_again, actions.withdraw])(entry.id))
+    ways = (actions.turn_into_note, partial(_corrects, phone, words=words), actions.record_again, actions.withdraw)
+    for entry in phone.app.store.refusals()[:2]:
+        phone.answers(entry.id, dice.choice(ways))
+
+
+def _corrects(phone: "Phone", operation_id: str, *, words: str) -> object:
+    """In its form, where that is a note's; other forms are left open."""
+    assert phone.app is not None
+    begun = phone.app.actions.begin_correction(operation_id)
+    if not isinstance(begun, Correction) or begun.form != "note":
+        return begun
+    draft = form_key(begun.form, begun.ticket)
+    return phone.app.actions.add_note(begun.ticket, f"改 {words}", clear_drafts=[draft])
 
 
 TECHNICIAN_MOVES: dict[str, tuple[int, TechnicianMove]] = {
@@ -160,8 +165,7 @@ TECHNICIAN_MOVES: dict[str, tuple[int, TechnicianMove]] = {
     "waits for a part": (2, _wait),
     "leaves a draft": (3, _drafts),
     "finishes a draft": (3, _finishes_draft),
-    "reads what was refused": (1, _reads_refusals),
-    "answers what was refused": (4, _answers_refusals),
+    "answers what was refused": (5, _answers_refusals),
 }
 """Name → (how often, how)."""
 

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import random
 import sqlite3
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -199,6 +200,14 @@ class Phone:
                 self.world.ledger.photo_of.setdefault(sha256, entry.id)
                 self.world.trace.count("photos saved on phones")
         return True
+
+    def answers(self, refused: str, way: Callable[[str], object]) -> None:
+        """What becomes of a refused operation. Where the disk fails nobody knows whether it was kept."""
+        answered = self.world.ledger.answered
+        was_answered = refused in answered
+        answered.add(refused)
+        if not self.saves(way(refused)) and not was_answered:
+            answered.discard(refused)
 
     async def second_tab(self) -> None:
         other = FilePersistence(self.path)

@@ -183,6 +183,11 @@ class World:
         elif (place := self._sampling.randrange(self._answered)) < _REPLAYED:
             self.sample[place] = sent
 
+    def forget_messages(self) -> None:
+        """After a restore: an old message would bring what the office has lost, and should."""
+        self.sample.clear()
+        self._answered = 0
+
     # -- people --------------------------------------------------------------------------------------------------------
 
     async def at_desk(self, work: Callable[[Process], Coroutine[Any, Any, Any]]) -> Any:
