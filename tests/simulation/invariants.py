@@ -222,6 +222,7 @@ class Invariants:
         tickets = self._sum([entry for entry in entries if entry.position])
         self._feed_has_no_gap(entries)
         self._promises_are_kept(entries)
+        self._drafts_are_at_the_desk()
         self._photos_are_there(entries)
         for phone in phones:
             self._phone_agrees(phone, tickets, entries)
@@ -380,6 +381,16 @@ class Invariants:
         place in a journal by which it would be brought again to an office put back to a backup. The phone shows it."""
         return self._world.office.restores > 0 and isinstance(entry.rejection, SequenceTaken)
 
+    def _drafts_are_at_the_desk(self) -> None:
+        """Those that left a phone in a rescue file."""
+        drafts = self._world.office.look(
+            lambda reading: reading.attention.drafts(unseen_only=False, newest=_EVERYTHING)
+        )
+        held = {(draft.key, draft.hash) for draft in drafts}
+        for file in self._world.ledger.rescue_files:
+            self._world.trace.count("rescued drafts looked for", len(file.drafts))
+            self._holds("drafts survive", file.drafts <= held, f"{file.path.name}: {sorted(file.drafts - held)}")
+
     def _photos_are_there(self, entries: list[Entry]) -> None:
         process = self._world.office.process
         assert process is not None
@@ -460,6 +471,8 @@ class Invariants:
                 self.fails("nothing crashes", "the office died of a message")
                 return
             self._world.trace.count("messages replayed")
+        for file in tuple(self._world.ledger.rescue_files):
+            await self._world.takes_in(file)
         self._holds("replaying changes nothing", self._fingerprint() == before, "the office is not as it was")
 
     def _fingerprint(self) -> str:

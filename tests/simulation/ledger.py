@@ -6,6 +6,7 @@ promises that nobody holds any more at that moment.
 """
 
 from collections import Counter
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -24,6 +25,18 @@ class Promise(Struct, frozen=True):
     """As the person entered it."""
 
 
+class RescueFile(Struct, frozen=True):
+    """What left a phone by hand."""
+
+    path: Path
+    phone: str
+    operations: frozenset[str]
+    photos: frozenset[str]
+    """SHA-256."""
+    drafts: frozenset[tuple[str, str]]
+    """Their keys, and the SHA-256 of what was typed."""
+
+
 class Ledger:
     def __init__(self) -> None:
         self.saved: dict[str, Promise] = {}
@@ -37,6 +50,8 @@ class Ledger:
         """(phone, key) → the words that were said to be kept; several where it is not certain which, "" for none."""
         self.answered: set[str] = set()
         """Refused operations that a person has made something of."""
+        self.rescue_files: list[RescueFile] = []
+        """Kept until the end: what is in one may be missing nowhere."""
         self.excused: dict[str, str] = {}
         """Operation id → why it may be missing."""
         self.excused_photos: dict[str, str] = {}

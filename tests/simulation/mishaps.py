@@ -165,8 +165,13 @@ async def _writes_on(phone: "Phone", words: str) -> None:
 
 async def _replace_phone(world: "World", phone: "Phone", dice: random.Random) -> bool:
     """Lost with all that is on it; the desk turns it away and hands out another."""
-    process = world.office.process
-    if phone.is_gone or process is None or world.phones_lost >= 2:
+    if world.office.process is None or world.phones_lost >= 2:
+        return False
+    return await _is_lost(world, phone, dice)
+
+
+async def _is_lost(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    if phone.is_gone:
         return False
     world.phones_lost += 1
     identity = phone.app.store.identity() if phone.app else None
@@ -179,6 +184,29 @@ async def _replace_phone(world: "World", phone: "Phone", dice: random.Random) ->
         )
     await world.new_phone(phone.person)
     return True
+
+
+async def _rescue(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    """What it holds leaves it by hand, mostly because there is no network; the desk takes it in before the phone has
+    sent it, or after, once or several times."""
+    if dice.random() < 0.6:
+        phone.line.is_up = False
+        world.later(dice.uniform(80, 200), _comes_up(phone))
+        await asyncio.sleep(dice.uniform(10, 80))
+    file = await phone.hands_on_a_rescue_file()
+    if file is None:
+        return False
+    for _ in range(dice.choice((1, 1, 2, 3))):
+        world.later(dice.uniform(0, 120), world.takes_in(file))
+    return True
+
+
+async def _replace_phone_by_file(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    """As above, and some time after it was made the phone is lost."""
+    if world.phones_lost >= 4 or not await _rescue(world, phone, dice):
+        return False
+    await asyncio.sleep(dice.uniform(0, 60))
+    return await _is_lost(world, phone, dice)
 
 
 async def _revoke(world: "World", phone: "Phone", dice: random.Random) -> bool:
@@ -282,6 +310,8 @@ MISHAPS: dict[str, tuple[int, Mishap]] = {
     "phone backed up": (10, _back_up_phone),
     "phone restored from an old backup": (6, _restore_phone),
     "phone replaced": (1, _replace_phone),
+    "rescue file made": (3, _rescue),
+    "phone replaced by its rescue file": (3, _replace_phone_by_file),
     "device revoked and enrolled again": (3, _revoke),
     "office killed": (5, _kill_office),
     "office stopped between two writes": (8, _cut_office),

@@ -16,11 +16,11 @@ from msgspec import Struct
 
 from field_app.store import database, journal, store, tickets
 from field_app.store import photos as phone_photos
-from field_app.sync import engine, photo_sender
+from field_app.sync import engine, photo_sender, rescue_file
 from shared_schema import wire
 from shared_schema.apply import apply
 from shared_schema.identifiers import uuid7
-from sync_server.services import desk, operations, photo_files, rounds
+from sync_server.services import desk, operations, photo_files, rescue, rounds
 from sync_server.storage import Writing, feed
 from sync_server.storage import engine as storage_engine
 from sync_server.sync import uploads
@@ -218,8 +218,8 @@ MUTATIONS = (
         "what the office has lost is not sent again",
         store.Store,
         "_take_receipt",
-        "if through < self._facts.received_through:",
-        "through = max(through, self._facts.received_through)\n    if False:",
+        "if through < before:",
+        "through = max(through, before)\n    if False:",
     ),
     _one(
         "the photos the office has lost are not sent again",
@@ -273,6 +273,27 @@ MUTATIONS = (
         "answer",
         "settled = ? WHERE",
         "settled = ?, dealt_as = 'withdrawn' WHERE",
+    ),
+    _one(
+        "what the office has under other work's number counts as received",
+        store.Store,
+        "_take_receipt",
+        "through = min(through, asked.entries[-1][0] if asked.entries else before)",
+        "through = min(through, last)",
+    ),
+    _one(
+        "the newest entry is left out of a rescue file",
+        rescue_file,
+        "_records",
+        "store.journal_after(row, through)",
+        "store.journal_after(row, through - 1)",
+    ),
+    _one(
+        "a rescue file brings no photos",
+        rescue._TakingIn,
+        "take",
+        "await self._keep_photo(head, body)",
+        "pass",
     ),
     _one(
         "everything is pulled again for ever",

@@ -21,6 +21,7 @@ from sync_server.app import create_app
 from sync_server.services.backups import FOLDERS, back_up, restore
 from sync_server.services.desk import Desk
 from sync_server.services.photo_files import PhotoFiles
+from sync_server.services.rescue import RescueDesk
 from sync_server.services.rounds import Rounds
 from sync_server.settings import Settings
 from sync_server.storage import Reading, Storage, StorageUnavailable
@@ -98,6 +99,7 @@ class Process:
         self.application = create_app(office.settings, self.storage, self._world.clock, monotonic=self._world.loop.time)
         self.accounts = Accounts(self.storage, office.settings, self._world.clock, monotonic=self._world.loop.time)
         self.photo_files = PhotoFiles(office.settings.data)
+        self.rescue = RescueDesk(self.storage, self.photo_files, self._world.clock, _tell_nobody)
         self.desk = Desk(self.storage, self.photo_files, self._world.clock, office.settings.time_zone)
 
     async def begin(self) -> None:
@@ -317,7 +319,7 @@ async def _expire(process: Process, office: Office) -> int:
 
 
 def _tell_nobody(*_said: object) -> None:
-    """How far a backup has come."""
+    """How far a backup has come, or that there are new photos."""
 
 
 def _retrieved(served: "asyncio.Future[Answer]") -> None:

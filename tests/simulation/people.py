@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 DISPATCHERS = tuple(
     Person(id=f"p-{name}", role=Role.DISPATCHER, name=name, login=name) for name in ("lin", "zhao", "sun")
 )
+SUPERVISOR = Person(id="p-qian", role=Role.SUPERVISOR, name="qian", login="qian")
 TECHNICIANS = tuple(
     Person(id=f"t-{number:02d}", role=Role.TECHNICIAN, name=f"师傅 {number}", number=f"{number:04d}")
     for number in range(1, 11)

@@ -19,19 +19,21 @@ from field_app.actions import Actions, Saved
 from field_app.device.contract import Persistence, StoreInUse
 from field_app.device.desktop import FilePersistence
 from field_app.store import StorageUnavailable, Store
-from field_app.sync import OfficeOverHttp, SyncEngine
+from field_app.sync import NotPossible, OfficeOverHttp, SyncEngine, make_rescue_file
+from field_app.sync.rescue_file import covered, rescue_name
 from shared_schema import wire
 from tests.builders.clocks import StoryClock
 from tests.builders.phones import StoryDevice
 from tests.simulation import sqlite_vfs
 from tests.simulation.disks import Manner, Power, SimulatedDisk
-from tests.simulation.ledger import Promise
+from tests.simulation.ledger import Promise, RescueFile
 from tests.simulation.network import Line
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
+_EVERYTHING = 2**31
 _STARTS = 200
 """One second apart: longer than a disk stays full."""
 
@@ -208,6 +210,26 @@ class Phone:
         answered.add(refused)
         if not self.saves(way(refused)) and not was_answered:
             answered.discard(refused)
+
+    async def hands_on_a_rescue_file(self) -> RescueFile | None:
+        """Everything the office has not confirmed; None where that is not possible. Raises StorageUnavailable."""
+        if self.app is None:
+            return None
+        store, ledger = self.app.store, self.world.ledger
+        operations = frozenset(entry.id for entry in store.journal(limit=_EVERYTHING))
+        holds = covered(store, self.device, rescue_name(store, self.device))
+        drafts = frozenset((key, wire.hash_of(body)) for key, body in store.drafts())
+        made = await make_rescue_file(store, self.device, store.reference())
+        if isinstance(made, NotPossible):
+            return None
+        data = b"".join([piece async for piece in made])
+        path = self.folder.with_name(f"rescue-{len(ledger.rescue_files):02d}")
+        path.write_bytes(data)
+        self.world.trace.note("rescue", f"{self.name} {len(operations)} {hashlib.sha256(data).hexdigest()[:12]}")
+        file = RescueFile(path, self.name, operations, frozenset(holds.photos), drafts)
+        ledger.rescue_files.append(file)
+        store.rescue_taken(holds)
+        return file
 
     async def second_tab(self) -> None:
         other = FilePersistence(self.path)

@@ -31,11 +31,12 @@ from shared_schema.operations import Operation
 from shared_schema.sync_protocol import Verdict
 from shared_schema.ticket import Ticket
 from sync_server.clock import milliseconds
+from sync_server.services.rescue import RescueReport
 from sync_server.storage import StorageUnavailable
 from sync_server.storage.people import Person
 from tests.simulation import sqlite_vfs
 from tests.simulation.invariants import Invariants
-from tests.simulation.ledger import Ledger
+from tests.simulation.ledger import Ledger, RescueFile
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.mishaps import MISHAPS
 from tests.simulation.network import OfficeGone, Parts, Sent
@@ -44,6 +45,7 @@ from tests.simulation.people import (
     DESK_MOVES,
     DISPATCHERS,
     NEW_REQUESTS,
+    SUPERVISOR,
     TECHNICIAN_MOVES,
     TECHNICIANS,
     a_new_request,
@@ -230,6 +232,19 @@ class World:
                 await asyncio.sleep(1)
             await asyncio.sleep(1)
 
+    async def takes_in(self, file: RescueFile) -> None:
+        """At the desk, where it may have been before."""
+        outcome = await self.at_desk(lambda office: office.rescue.take_in(file.path, SUPERVISOR, vouched=True))
+        if isinstance(outcome, RescueReport):
+            self.trace.count("rescue files taken in again" if outcome.came_before else "rescue files taken in")
+            self.trace.count("operations that came by a rescue file first", outcome.operations_new)
+            self.trace.count("photos that came by a rescue file first", outcome.photos_new)
+        elif outcome.code == "device-unknown" and self.office.restores:
+            self.ledger.rescue_files.remove(file)
+            self.excuse("a lost phone's enrolment went with what an old backup did not have")
+        else:
+            self.invariants.fails("a rescue file is taken in", f"{file.phone}: {outcome.code}")
+
     async def _happens(self, event: Event) -> None:
         dice = self.dice(event.number)
         words = f"{event.number}"
@@ -333,14 +348,16 @@ class World:
             return
         phones = {each.name: each for each in self.phones}
         held = self.invariants.ids_at_office()
+        in_files = frozenset[str]().union(*(file.operations for file in self.ledger.rescue_files))
+        photos_in_files = frozenset[str]().union(*(file.photos for file in self.ledger.rescue_files))
         for promise in self.ledger.saved.values():
             holder = phones[promise.phone]
-            is_held = not holder.is_gone and promise.id not in holder.missing
+            is_held = (not holder.is_gone and promise.id not in holder.missing) or promise.id in in_files
             if promise.id not in self.ledger.excused and promise.id not in held and not is_held:
                 self.ledger.excused[promise.id] = reason
         for sha256, operation_id in self.ledger.photo_of.items():
             holder = phones[self.ledger.saved[operation_id].phone]
-            is_held = not holder.is_gone and operation_id not in holder.missing
+            is_held = (not holder.is_gone and operation_id not in holder.missing) or sha256 in photos_in_files
             if (
                 sha256 not in self.ledger.excused_photos
                 and not is_held
@@ -361,7 +378,7 @@ class World:
     async def begin(self) -> None:
         for _ in range(1 if self.office.is_embedded else 2):
             await self.office.start()
-        for person in (*DISPATCHERS, *TECHNICIANS):
+        for person in (*DISPATCHERS, SUPERVISOR, *TECHNICIANS):
             await self.office.do(partial(_employ, person))
         for technician in TECHNICIANS:
             await self.new_phone(technician.id)
@@ -414,6 +431,8 @@ class World:
                 phone.kill(power_lost=False)
             self.later(31, self.enrols(phone))
         await asyncio.sleep(40)
+        for file in tuple(self.ledger.rescue_files):
+            await self.takes_in(file)
         until = self.loop.time() + _QUIET_WITHIN_SECONDS
         working = [phone for phone in self.phones if not phone.is_gone]
         while working and self.loop.time() < until and not self.invariants.is_broken:
