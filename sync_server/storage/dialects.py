@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import psycopg
+from sqlalchemy.sql import visitors
 
 Insert: TypeAlias = sqlite.Insert | postgresql.Insert
 
@@ -16,6 +18,8 @@ _DIALECTS: dict[str, sa.Dialect] = {
     "postgresql": psycopg.dialect(paramstyle="format"),  # type: ignore[no-untyped-call]
 }
 _MARKS = {"sqlite": "?", "postgresql": "%s"}
+_TOGETHER = (128, 16, 1)
+"""For so many rows a statement is made: few texts, which SQLite's driver keeps prepared."""
 _VALUES = re.compile(r"__\[POSTCOMPILE_\w+\]")
 """Where a compiled statement has room for the values of an expanding parameter."""
 
@@ -29,20 +33,53 @@ class ForMany:
     """A statement for any number of rows, handed to the driver as text.
 
     Compiled once, because SQLAlchemy's share of every row is larger than SQLite's. Values go to the driver as they are.
+    On SQLite one statement is about many rows: the driver lets other threads run at every step of a statement, and a
+    step for each row has the writer's thread and the event loop wake each other thousands of times a second.
     """
 
     def __init__(self, statement: "sa.Insert | sa.Update | Mapping[str, Insert]") -> None:
-        self._compiled: dict[str, tuple[str, Callable[[Mapping[str, Any]], tuple[Any, ...]]]] = {}
-        for name, dialect in _DIALECTS.items():
-            compiled = (statement[name] if isinstance(statement, Mapping) else statement).compile(dialect=dialect)
-            order = compiled.positiontup
-            assert order, str(compiled)
-            self._compiled[name] = str(compiled), itemgetter(*order)
+        """Where an update is given two rows about the same one of the table, either may be written last."""
+        on = statement if isinstance(statement, Mapping) else dict.fromkeys(_DIALECTS, statement)
+        self._one, names = _compiled(on["postgresql"], "postgresql")
+        self._in_order = itemgetter(*names)
+        before, names, after = _for_given(on["sqlite"])
+        row = f"({', '.join('?' * len(names))})"
+        self._many = {size: f"{before}{', '.join([row] * size)}{after}" for size in _TOGETHER}
+        self._in_sqlite_order = itemgetter(*names)
 
     def execute(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Each row has a value for every parameter of the statement."""
-        text, in_order = self._compiled[connection.dialect.name]
-        connection.exec_driver_sql(text, [in_order(row) for row in rows])
+        if connection.dialect.name != "sqlite":
+            connection.exec_driver_sql(self._one, [self._in_order(row) for row in rows])
+            return
+        done = 0
+        for size, text in self._many.items():
+            while len(rows) - done >= size:
+                values = chain.from_iterable(map(self._in_sqlite_order, rows[done : done + size]))
+                connection.exec_driver_sql(text, tuple(values))
+                done += size
+
+
+def _for_given(statement: "sa.Insert | sa.Update") -> tuple[str, Sequence[str], str]:
+    """SQLite's text before the rows, the parameters that each row has, and the text after them."""
+    text, names = _compiled(statement, "sqlite")
+    if isinstance(statement, sa.Insert):
+        before, after = re.split(r"(?<= VALUES )\([?, ]+\)", text)
+        return before, names, after
+    names = list(dict.fromkeys(names))
+    given = sa.table("given", *(sa.column(name) for name in names))
+
+    def from_given(element: Any, **_: Any) -> Any:
+        return given.c[element.key] if isinstance(element, sa.BindParameter) else None
+
+    text, _ = _compiled(visitors.replacement_traverse(statement, {}, from_given), "sqlite")
+    return f"WITH given ({', '.join(names)}) AS (VALUES ", names, f") {text}"
+
+
+def _compiled(statement: Any, dialect: str) -> tuple[str, Sequence[str]]:
+    """Its text, and its parameters in their order."""
+    compiled = statement.compile(dialect=_DIALECTS[dialect])
+    return str(compiled), compiled.positiontup
 
 
 class Among:

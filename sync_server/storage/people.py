@@ -220,6 +220,17 @@ def device_with_token(row: Sequence[Any]) -> tuple[DeviceIdentity, bool]:
     return DeviceIdentity(named["device"], _person(named)), named["revoked_at_ms"] is not None
 
 
+def _heard(heard: Heard) -> dict[str, Any]:
+    return {
+        "heard": heard.device,
+        "at_ms": heard.at_ms,
+        "operations": heard.operations,
+        "photos": heard.photos,
+        "holds": bool(heard.operations or heard.photos),
+        "holds_nothing": heard.operations == heard.photos == 0,
+    }
+
+
 class People:
     """Reads and writes within the caller's transaction."""
 
@@ -346,20 +357,14 @@ class People:
         self.heard_from_all([Heard(device, at_ms, operations, photos)])
 
     def heard_from_all(self, heard: Iterable[Heard]) -> None:
-        _HEARD.execute(
-            self._connection,
-            [
-                {
-                    "heard": each.device,
-                    "at_ms": each.at_ms,
-                    "operations": each.operations,
-                    "photos": each.photos,
-                    "holds": bool(each.operations or each.photos),
-                    "holds_nothing": each.operations == each.photos == 0,
-                }
-                for each in heard
-            ],
-        )
+        """In the order given, where one device is in it several times."""
+        together: list[dict[str, Heard]] = []
+        for each in heard:
+            earlier = sum(each.device in others for others in together)
+            together += [{}] if earlier == len(together) else []
+            together[earlier][each.device] = each
+        for others in together:
+            _HEARD.execute(self._connection, [_heard(each) for each in others.values()])
 
     def revoke_device(self, device: str, at_ms: int, revoked_by: str, reason: str) -> bool:
         """False where there is no such device in use. The key it was enrolled with opens nothing any more."""
