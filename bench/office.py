@@ -137,8 +137,10 @@ def reference_versions(storage: Storage, people: Sequence[Person]) -> list[str]:
     references = References(Settings())
 
     def look(reading: Reading) -> list[str]:
+        references.look_up(reading)
         revision = reading.feed.reference_revision()
-        return [references.of(person, reading, revision).version for person in people]
+        found = [references.of(person, reading, revision) for person in people]
+        return [each.version for each in found if each is not None]
 
     return storage.read_now(look)
 

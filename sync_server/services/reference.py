@@ -8,25 +8,29 @@ phone is sent it only when it has something else.
 import hashlib
 from datetime import date
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from shared_schema.credentials import Credential, Price, Reference
 from shared_schema.wire import encode
 from sync_server.settings import Settings
-from sync_server.storage import Reading
+from sync_server.storage import Looking, Reading
 from sync_server.storage.keys import RESCUE
-from sync_server.storage.people import Person
+from sync_server.storage.people import PHOTO, Person
 
 _NEVER_EXPIRES = date(9999, 12, 31)
 
 
 class _ForAll(Struct, frozen=True):
-    """What every technician's Reference holds alike."""
+    """What every technician's Reference holds alike, of one revision of its sources."""
 
+    revision: int
+    everybody: dict[str, Person]
+    names: dict[str, str]
     prices: tuple[Price, ...]
-    people: dict[str, str]
     rescue_key: bytes | UnsetType
+    hash: bytes
+    composed: dict[str, Reference]
+    """Technician → what has been composed with it."""
 
 
 class References:
@@ -34,46 +38,60 @@ class References:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._revision = -1
         self._for_all: _ForAll | None = None
-        self._composed: dict[str, Reference] = {}
 
     def known(self, person: Person, revision: int) -> Reference | None:
         """The newest, where it has been composed since its sources became `revision`."""
-        return self._composed.get(person.id) if revision == self._revision else None
+        for_all = self._of_revision(revision)
+        return None if for_all is None else for_all.composed.get(person.id)
 
-    def of(self, person: Person, reading: Reading, revision: int) -> Reference:
-        """The newest, composed from what `reading` sees, where `revision` is what its sources are at."""
-        if revision != self._revision:
-            self._composed = {}
-            self._for_all = None
-            self._revision = revision
-        if person.id not in self._composed:
-            newest = reading.people.person(person.id) or person
-            self._composed[person.id] = self._compose(newest, reading)
-        return self._composed[person.id]
+    def are_of(self, revision: int) -> bool:
+        return self._of_revision(revision) is not None
 
-    def _compose(self, person: Person, reading: Reading) -> Reference:
-        if self._for_all is None:
-            people = {each.id: each.name for each in reading.people.everybody()}
-            rescue = reading.keys.secret(RESCUE)
-            self._for_all = _ForAll(reading.prices.all(), people, rescue.public if rescue else UNSET)
-        reference = Reference(
-            version="0" * 64,
-            credential=Credential(
-                person=person.id,
-                name=person.name,
-                number=person.number or person.id,
-                company=self._settings.company,
-                phone=person.phone,
-                skills=person.skills,
-                certificates=person.certificates,
-                valid_until=person.credential_until or _NEVER_EXPIRES,
-                photo=reading.people.photo(person.id) or b"",
-            ),
-            prices=self._for_all.prices,
-            office_phone=self._settings.office_phone,
-            people=self._for_all.people,
-            rescue_key=self._for_all.rescue_key,
+    def look_up(self, reading: Reading) -> None:
+        """What all hold alike, as it is now: before `of` can answer."""
+        revision = reading.feed.reference_revision()
+        if self.are_of(revision):
+            return
+        everybody = {each.id: each for each in reading.people.everybody()}
+        names = {each.id: each.name for each in everybody.values()}
+        rescue = reading.keys.secret(RESCUE)
+        prices, rescue_key = reading.prices.all(), rescue.public if rescue else UNSET
+        alike = encode((prices, names, self._settings.office_phone, None if rescue is None else rescue.public))
+        hash_ = hashlib.sha256(alike).digest()
+        self._for_all = _ForAll(revision, everybody, names, prices, rescue_key, hash_, {})
+
+    def of(self, person: Person, looking: Looking, revision: int) -> Reference | None:
+        """The newest; None where its sources have changed since `look_up`, or are not at `revision`."""
+        for_all = self._of_revision(revision)
+        if for_all is None:
+            return None
+        if person.id not in for_all.composed:
+            newest = for_all.everybody.get(person.id, person)
+            for_all.composed[person.id] = self._compose(newest, for_all, looking)
+        return for_all.composed[person.id]
+
+    def _of_revision(self, revision: int) -> _ForAll | None:
+        return self._for_all if self._for_all is not None and self._for_all.revision == revision else None
+
+    def _compose(self, person: Person, for_all: _ForAll, looking: Looking) -> Reference:
+        photo = looking.row(PHOTO, {"person": person.id})[0] if person.has_photo else None
+        credential = Credential(
+            person=person.id,
+            name=person.name,
+            number=person.number or person.id,
+            company=self._settings.company,
+            phone=person.phone,
+            skills=person.skills,
+            certificates=person.certificates,
+            valid_until=person.credential_until or _NEVER_EXPIRES,
+            photo=bytes(photo or b""),
         )
-        return msgspec.structs.replace(reference, version=hashlib.sha256(encode(reference)).hexdigest())
+        return Reference(
+            version=hashlib.sha256(for_all.hash + encode(credential)).hexdigest(),
+            credential=credential,
+            prices=for_all.prices,
+            office_phone=self._settings.office_phone,
+            people=for_all.names,
+            rescue_key=for_all.rescue_key,
+        )

@@ -35,8 +35,8 @@ from sync_server.clock import Clock, milliseconds
 from sync_server.services.operations import Brought, Taken, arrived, receive_together
 from sync_server.services.reference import References
 from sync_server.services.signatures import Word, note_words, word_of
-from sync_server.storage import Looking, Reading, Storage, Values, Writing
-from sync_server.storage.people import DeviceIdentity, Person
+from sync_server.storage import Looking, Storage, Values, Writing
+from sync_server.storage.people import DeviceIdentity
 from sync_server.storage.standing import STANDING, Standing, about, standing_of
 from sync_server.storage.tickets import CHANGES, SCOPE, FeedRow
 
@@ -100,12 +100,9 @@ class Rounds:
         short = self._short_answer(identity, request, verdicts, standing)
         if short is not None:
             return short
-        if self._references.known(identity.person, standing.reference) is None:
-            await self._storage.glance(self._composing_reference(identity.person))
+        if not self._references.are_of(standing.reference):
+            await self._storage.glance(self._references.look_up)
         return await self._storage.look(lambda looking: self._answer(looking, identity, request, taken))
-
-    def _composing_reference(self, person: Person) -> Callable[[Reading], object]:
-        return lambda reading: self._references.of(person, reading, reading.feed.reference_revision())
 
     async def expire(self, after_days: int) -> int:
         """Take tickets that have been over for so many days off their technicians' phones; how many."""
@@ -171,7 +168,7 @@ class Rounds:
             held = holding(looking.rows(SCOPE, {"person": person.id}))
             self._holdings[person.id] = (standing.scope, held)
             in_step = held == request.holding
-        reference = self._references.known(person, standing.reference)
+        reference = self._references.of(person, looking, standing.reference)
         return self._encoded(
             request.protocol,
             standing,

@@ -185,13 +185,14 @@ class LoginTaken(Exception):
     """Another person signs in under this name."""
 
 
+_OF_PERSON = (
+    *(column for column in people.c if column is not people.c.photo),
+    people.c.photo.is_not(None).label("photo"),  # only whether there is one
+)
+PHOTO = sa.select(people.c.photo).where(people.c.id == sa.bindparam("person"))
+"""The portrait on the work credential, a JPEG."""
 DEVICE_WITH_TOKEN = (
-    sa.select(
-        *(column for column in people.c if column is not people.c.photo),
-        people.c.photo.is_not(None).label("photo"),  # only whether there is one
-        devices.c.id.label("device"),
-        devices.c.revoked_at_ms,
-    )
+    sa.select(*_OF_PERSON, devices.c.id.label("device"), devices.c.revoked_at_ms)
     .join_from(devices, people)
     .where(devices.c.token_sha256 == sa.bindparam("token_sha256"), people.c.active)
 )
@@ -249,7 +250,7 @@ class People:
         return (_person(row), row["password_hash"]) if row else None
 
     def everybody(self, role: Role | None = None, *, active_only: bool = False) -> list[Person]:
-        wanted = sa.select(people).order_by(people.c.role, people.c.number, people.c.name, people.c.id)
+        wanted = sa.select(*_OF_PERSON).order_by(people.c.role, people.c.number, people.c.name, people.c.id)
         if role is not None:
             wanted = wanted.where(people.c.role == role.value)
         if active_only:
