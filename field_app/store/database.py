@@ -80,7 +80,8 @@ class StoreFile:
             if not self._copy.is_kept:
                 self._copy.drop()  # the rest of one that was never whole
         elif applied:
-            self._keep_copy(room_bytes())
+            if not self._copy.may_be_put_back:  # else the store is half changed, and what it was is in the copy
+                self._keep_copy(room_bytes())
             self._change_with_copy()
         else:
             self._migrate()

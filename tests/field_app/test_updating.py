@@ -224,6 +224,33 @@ def test_a_copy_of_an_earlier_update_is_made_anew_for_the_next(old: Path, monkey
     assert opened(old).draft("note:2") == {"text": "更新之后"}
 
 
+def test_killed_between_two_steps_the_copy_is_still_that_of_the_old_store(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of two steps destroys something and is kept; the process ends; at the next start the second fails."""
+
+    def destroys(database: Database) -> None:
+        steps.refusals_dealt_with(database)
+        database.execute("DELETE FROM drafts")
+
+    def ends(_database: Database) -> None:
+        raise SystemExit
+
+    before = old.read_bytes()
+    for second, outcome in ((ends, SystemExit), (fails, UpdateFailed)):
+        newer = Migrations("field_app")
+        newer()(steps.first_tables)
+        newer(name=LAST_STEP)(destroys)
+        newer(name="van_stock")(second)
+        with monkeypatch.context() as patched:
+            patched.setattr(steps, "migrations", newer)
+            patched.setattr(steps, "NAMES", steps.NAMES | {"van_stock"})
+            with pytest.raises(outcome):
+                opened(old)
+    assert old.read_bytes() == before
+    assert is_whole(opened(old))
+
+
 def test_an_older_app_neither_touches_the_store_nor_its_copy(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened(old).close()
     store, copy = old.read_bytes(), copy_of(old).read_bytes()
