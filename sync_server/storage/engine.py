@@ -31,6 +31,9 @@ GROUP = 64
 _NAMED_SQLITE = sqlite.dialect(paramstyle="named")
 _READERS = 4
 _BUSY_MS = 30_000
+_LOG_PAGES = 10_000
+"""How long SQLite's log gets, 40 MB, before its pages are copied into the database: when very much comes at once most
+pages change many times, and are copied once, not after each transaction."""
 _ATTEMPTS = 8
 _RETRYABLE = {"40001", "40P01"}
 """PostgreSQL: serialization failure, deadlock detected. The transaction left nothing behind and may be made again."""
@@ -412,5 +415,6 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         "foreign_keys = ON",
         "temp_store = MEMORY",
         "cache_size = -65536",
+        f"wal_autocheckpoint = {_LOG_PAGES}",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
