@@ -23,10 +23,10 @@ class StoreFile:
         The copy is put back where a step failed or has damaged the file, and dropped by `drop_copy`.
         """
         self._path = path
-        self._flush = flush
+        self._flush_device = flush
         self._depth = 0
         try:
-            self._copy = KeptCopy(path, flush)
+            self._copy = KeptCopy(path, self._flush)
             if self._copy.is_restoring:
                 self._put_back("a start was lost while the copy was put back")
             self._bring_up_to_date(room_bytes)
@@ -51,6 +51,13 @@ class StoreFile:
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute("PRAGMA foreign_keys = ON")
         self._database = Database(self._connection, recursive_triggers=False, execute_plugins=False)
+
+    def _flush(self) -> None:
+        """Everything written so far survives. Raises StorageUnavailable."""
+        try:
+            self._flush_device()
+        except Exception as fault:  # what a browser throws has no common ancestor
+            raise StorageUnavailable(str(fault)) from fault
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -137,7 +144,11 @@ class StoreFile:
             raise StorageUnavailable(f"{reason}; and the copy is damaged too") from fault
 
     def drop_copy(self) -> None:
-        self._copy.drop()
+        """Raises StorageUnavailable."""
+        try:
+            self._copy.drop()
+        except OSError as fault:
+            raise StorageUnavailable(str(fault)) from fault
 
     # -- reading and writing ------------------------------------------------------------------------------------------
 
@@ -157,10 +168,7 @@ class StoreFile:
         finally:
             self._depth -= 1
         if self._depth == 0:
-            try:
-                self._flush()
-            except Exception as fault:  # what a browser throws has no common ancestor
-                raise StorageUnavailable(str(fault)) from fault
+            self._flush()
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         assert self._connection is not None, "closed"

@@ -224,6 +224,32 @@ def test_a_copy_of_an_earlier_update_is_made_anew_for_the_next(old: Path, monkey
     assert opened(old).draft("note:2") == {"text": "更新之后"}
 
 
+def test_a_flush_that_fails_in_the_middle_of_an_update_says_so_and_loses_nothing(old: Path) -> None:
+    """Whatever it is that a browser throws, at the first, the second, ... flush of the update."""
+
+    class ThrownByTheBrowser(Exception):
+        pass
+
+    before, flushes = old.read_bytes(), 0
+
+    def flush() -> None:
+        nonlocal flushes
+        flushes -= 1
+        if flushes < 0:
+            raise ThrownByTheBrowser
+
+    for good in range(20):
+        flushes = good
+        try:
+            Store.open(str(old), flush).close()
+        except StorageUnavailable:
+            continue
+        break
+    assert good > 2
+    assert is_whole(opened(old))
+    assert before in copy_of(old).read_bytes()
+
+
 def test_killed_between_two_steps_the_copy_is_still_that_of_the_old_store(
     old: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
