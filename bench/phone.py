@@ -48,13 +48,13 @@ LOOK = """
     const looking = setInterval(() => {
       document.querySelector('flt-semantics-placeholder')?.click();
       const seen = document.querySelector("[flt-semantics-identifier^='ticket-'][flt-tappable]");
-      if (!seen) return;
+      if (!seen || document.getElementById('shell')) return;
       clearInterval(looking);
       window.seenAt = performance.timeOrigin + performance.now();
     }, 5);
   });
 """
-"""Notes when the first visit on the list can be tapped."""
+"""Notes when the first visit on the list can be tapped, with nothing lying over it."""
 
 
 class PhoneFigures(Struct, frozen=True):

@@ -4,6 +4,7 @@ Importing this module does nothing; everything begins in `main`. The failures a 
 state (no storage here, open elsewhere) are pages of their own (screens.failure).
 """
 
+import asyncio
 import logging
 import os
 import sys
@@ -19,8 +20,12 @@ from field_app.screens.failure import FailurePage
 from field_app.screens.root import Root
 from field_app.settings import from_environment
 from field_app.state.app import AppState
+from field_app.state.opening import Opening
 from field_app.state.phone import Phone
 from field_app.store import NoRoomToUpdate, StorageUnavailable, StoreTooNew, UpdateFailed
+
+_A_BREATH_SECONDS = 0.5
+"""Between the first page and the first talk with the office."""
 
 _phones: dict[str, Phone] = {}
 """The stores this process has opened: a page that is loaded again, or a second window of `make app`, shares one."""
@@ -52,6 +57,14 @@ async def _open() -> Phone:
     return _phones[name]
 
 
+def _uncover() -> None:
+    """The first page is on its way to the screen: the published app's shell may go (tools/publish/page/shell.js)."""
+    if sys.platform == "emscripten":
+        import js
+
+        js.postMessage("shown")
+
+
 def _reason(fault: Exception) -> str:
     match fault:
         case StorageMissing(reason=reason) if reason in {failure.INSECURE, failure.UNSUPPORTED, failure.DENIED}:
@@ -79,16 +92,21 @@ async def main(page: ft.Page) -> None:
     page.dark_theme = theme.theme(theme.DARK)
     if not _has_own_font(page):
         page.fonts = {theme.FONT: theme.FONT_FILE}
+    page.update()
 
     try:
+        if not _phones:
+            page.render_views(Root, Opening(page), None)
+            await asyncio.sleep(0)  # to be sent before the store takes the thread for itself
         phone = await _open()
         app = AppState.of(phone, page)
         report_fault.set(app.stumble_quietly)
-        if phone.store.identity() is not None:
-            phone.keep_in_sync()
         page.on_resize = app.handling(lambda _event: app.turned(page))
         page.on_close = app.handling(lambda _event: app.close())
         page.render_views(Root, app, phone.device.enrolment_key())
+        if phone.store.identity() is not None:
+            # Not before the first page is drawn: it would be drawn twice at once, with what the engine is about to do.
+            asyncio.get_running_loop().call_later(_A_BREATH_SECONDS, phone.keep_in_sync)
     except Exception as fault:  # nothing is up yet that could say it otherwise
         reason = _reason(fault)
         if reason == failure.UNEXPECTED:
@@ -103,10 +121,12 @@ async def main(page: ft.Page) -> None:
                 await main(page)
 
         page.render_views(_failed, reason, type(fault).__name__, retry)
+    _uncover()
 
 
-def _failed(reason: str, code: str, retry: Any) -> list[ft.Control]:
-    return [FailurePage(reason, code, retry)]
+def _failed(reason: str, code: str, retry: Any) -> ft.Control:
+    # One, as Root is, and with a key, as Root has: Flet would put it in Root's place unmounted, and deaf.
+    return FailurePage(reason, code, retry, key="failure")
 
 
 def _has_own_font(page: ft.Page) -> bool:

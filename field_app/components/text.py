@@ -31,6 +31,8 @@ def _text(
             size=size,
             height=_TIGHT_LINE_HEIGHT if size >= theme.TITLE else _LINE_HEIGHT,
             weight=ft.FontWeight.W_600 if strong else ft.FontWeight.W_400,
+            # Also while the client is still on its way from its own theme to ours, and has no Chinese in its own.
+            font_family=theme.FONT,
         ),
     )
 

@@ -27,7 +27,7 @@ _ICONS = {
 
 
 @component
-def FailurePage(reason: str, code: str, on_retry: Handler | None) -> ft.Control:
+def FailurePage(reason: str, code: str, on_retry: Handler | None, key: str = "") -> ft.Control:  # noqa: ARG001
     body: list[ft.Control] = [ft.Row([ft.Icon(_ICONS.get(reason, ft.Icons.INFO_OUTLINE), size=48, color=theme.SAVED)])]
     for language in LANGUAGES:
         words = Words.load(language)

@@ -20,8 +20,9 @@ from field_app.screens.signature import SignaturePage
 from field_app.screens.sync import SyncPage
 from field_app.screens.ticket import TicketPage
 from field_app.screens.today import Today
-from field_app.state.app import AppState
+from field_app.state.app import AppState, Belonging
 from field_app.state.current import current_app, use_app
+from field_app.state.opening import Opening
 
 
 @component
@@ -78,9 +79,29 @@ def _routes() -> list[ft.Route]:
     ]
 
 
+def _opening_routes() -> list[ft.Route]:
+    """Whatever the address: the frame of the first page, which stays when the real pages follow."""
+    return [ft.Route(path="/:elsewhere*", component=Today)]
+
+
+class _Held:
+    """The state, handed on unobserved: Flet renders whatever is given a state anew with its every change, and each page
+    does that for itself."""
+
+    def __init__(self, app: AppState) -> None:
+        self.app = app
+
+
 @component
-def Root(app: AppState, offered_key: str | None) -> ft.Control:
-    if app.phone.store.identity() is None:
+def _Door(held: _Held, belonging: Belonging, offered_key: str | None, key: str = "") -> ft.Control:  # noqa: ARG001
+    """Rendered again only when the phone comes to belong to somebody, or to nobody."""
+    app = held.app
+    if not belonging.is_somebodys:
         # A list, as the router's: the page's views are one.
         return cast("ft.Control", [Enrol(app, offered_key)])
-    return current_app(app, lambda: ft.Router(_routes(), manage_views=True))
+    routes = _opening_routes() if isinstance(app, Opening) else _routes()
+    return current_app(app, lambda: ft.Router(routes, manage_views=True))
+
+
+def Root(app: AppState, offered_key: str | None) -> ft.Control:
+    return _Door(_Held(app), app.belonging, offered_key, key="door")

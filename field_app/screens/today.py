@@ -1,5 +1,6 @@
 """Today's visits by time, the next one larger; then the days to come; what is past stays folded."""
 
+import asyncio
 from typing import Any
 
 import flet as ft
@@ -9,14 +10,21 @@ from field_app.components import buttons, text
 from field_app.components.boundary import component
 from field_app.components.frame import card, heading, page_view
 from field_app.components.identifiers import identified
-from field_app.components.ticket_card import TicketCard
+from field_app.components.ticket_card import TicketCard, rehearsal
 from field_app.state.app import AppState
 from field_app.state.current import use_app
 from field_app.state.day import Visits, visits
+from field_app.state.opening import Opening
 from shared_schema.ticket import Ticket
 
+_A_CARD_FOR_EVERY = 150.0
+"""Points of the screen's height: so many cards at first that they fill it, for the list to be there at once."""
+
+_A_BREATH_SECONDS = 0.5
+"""Until the others of the first page follow, below the end of the screen: by then the first ones are drawn."""
+
 _A_PAGE = 15
-"""Cards shown at first, a few screens full; as many again whenever the end of them comes near, or on request."""
+"""Cards shown soon after, a few screens full; as many again whenever the end of them comes near, or on request."""
 
 _NEAR_THE_END = 600.0
 
@@ -47,14 +55,26 @@ def _empty(app: AppState, day: Visits) -> ft.Control:
     )
 
 
+def _screenful() -> int:
+    return min(_A_PAGE, int((ft.context.page.height or 0.0) / _A_CARD_FOR_EVERY))
+
+
 @component
 def Today() -> ft.Control:
     app = use_app()
     words, today = app.words, app.today()
     past_open, set_past_open = ft.use_state(False)
-    pages, set_pages = ft.use_state(1)
+    is_opening = isinstance(app, Opening)
+    limit, set_limit = ft.use_state(_screenful())
     pulled = ft.use_ref(0.0)
     day = visits(app.tickets(), app.now())
+
+    async def follow() -> None:
+        if not is_opening:
+            await asyncio.sleep(_A_BREATH_SECONDS)
+            set_limit(lambda limit: max(limit, _A_PAGE))
+
+    ft.use_effect(follow, [is_opening])
 
     def show(ticket: Ticket) -> ft.Control:
         is_next = day.next is not None and ticket.id == day.next.id
@@ -71,7 +91,7 @@ def Today() -> ft.Control:
                 app.phone.engine.wake()
             pulled.current = 0.0
             if is_cut and event.max_scroll_extent - event.pixels < _NEAR_THE_END:
-                set_pages(pages + 1)
+                set_limit(limit + _A_PAGE)
 
     body: list[ft.Control] = [
         ft.Row(
@@ -81,9 +101,11 @@ def Today() -> ft.Control:
             ]
         )
     ]
-    if not day.today:
+    if is_opening:
+        body.append(rehearsal(words))
+    elif not day.today:
         body.append(_empty(app, day))
-    left = _A_PAGE * pages
+    left = limit
     for date, tickets in ((today, day.today), *day.coming):
         if left > 0 and tickets:
             if date != today:
@@ -92,7 +114,7 @@ def Today() -> ft.Control:
         left -= len(tickets)
     is_cut = left < 0
     if is_cut:
-        body.append(buttons.quiet("more", words("today.more"), app.doing(lambda: set_pages(pages + 1))))
+        body.append(buttons.quiet("more", words("today.more"), app.doing(lambda: set_limit(limit + _A_PAGE))))
     if day.past:
         body.append(
             buttons.quiet(

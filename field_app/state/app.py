@@ -42,6 +42,13 @@ class Notice(Struct, frozen=True):
     """Stands small below, for the one who is asked for help."""
 
 
+class Belonging(ft.Observable):
+    """Whether the phone is somebody's: announced by itself, since what depends on it is all there is on the screen."""
+
+    def __init__(self, is_somebodys: bool) -> None:
+        self.is_somebodys = is_somebodys
+
+
 class AppState(ft.Observable):
     rest_seconds = 0.5
     """After something was recorded the one next button does nothing for so long: where it stood, the button of the
@@ -54,6 +61,7 @@ class AppState(ft.Observable):
         self._asked = ""
         self._rested: asyncio.TimerHandle | None = None
         self.phone = phone
+        self.belonging = Belonging(phone.store.identity() is not None)
         self.words = words
         self.is_upright = page is None or (page.height or 0) >= (page.width or 0)
         self.theme_choice = ThemeChoice(phone.store.setting("theme") or ThemeChoice.SYSTEM)
@@ -80,6 +88,7 @@ class AppState(ft.Observable):
         def renew() -> None:
             nonlocal asked
             asked = False
+            self.belonging.is_somebodys = self.phone.store.identity() is not None
             self.revision += 1
 
         def changed() -> None:

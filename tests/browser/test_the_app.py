@@ -57,11 +57,17 @@ def test_the_app_crosses_the_wire_once_and_an_update_brings_only_what_changed(
 def test_what_the_screen_calls_saved_survives_a_kill_and_a_second_tab_is_refused(
     office: Office, open_browser: Callable[..., Chromium], tmp_path: Path
 ) -> None:
-    """A note is typed in a cellar; the moment the screen says it is saved, the browser is killed. It is still there. A
-    second tab is told that the app is open already, touches nothing, and may take over when the first is closed."""
+    """The key is typed in. A step is taken in a cellar; the moment the screen says it is saved, the browser is killed. It
+    is still there. A second tab is told that the app is open already, touches nothing, and may take over when the first
+    is closed."""
     browser = open_browser("technician")
     phone = AppOnScreen(browser.start())
-    phone.open(office.enrolment_link("t-chen"))
+    phone.open(f"{office.address}/app/")
+    phone.type("enrol-key", "no key")
+    phone.tap("enrol-submit")
+    phone.see("enrol-error")
+    phone.type("enrol-key", office.enrolment_link("t-chen").partition("#enrol=")[2])
+    phone.tap("enrol-submit")
     phone.see("today")
     ticket = until(lambda: phone.identifiers("ticket-"), "a ticket")[0]
     phone.can_open_offline()

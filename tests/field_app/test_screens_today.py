@@ -123,7 +123,7 @@ def test_a_card_that_did_not_change_is_not_rendered_again(hand: Hand, monkeypatc
 
     async def look(screen: Screen) -> None:
         rendered.clear()
-        hand.given(replace(tickets[7], severity=Severity.SEVERE, version=9))
+        hand.given(replace(tickets[3], severity=Severity.SEVERE, version=9))
         await screen.settle()
         assert len(rendered) == 1
 

@@ -248,8 +248,13 @@ class AppOnScreen:
         self.wake()
 
     def wake(self) -> None:
-        """Have Flutter describe what it draws, as for a screen reader."""
+        """Have Flutter describe what it draws, as for a screen reader, once that can be seen.
+
+        The web engine forgets the identifiers of what changes (field_app.components.identifiers), and what is drawn
+        under the shell does.
+        """
         self.page.wait_for_selector("flt-semantics-placeholder", state="attached")
+        self.page.wait_for_selector("#shell", state="detached")
         self.page.evaluate("document.querySelector('flt-semantics-placeholder').click()")
 
     def find(self, identifier: str) -> Locator:

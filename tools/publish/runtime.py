@@ -138,6 +138,17 @@ _preWorker.postMessage({ preload: flet.pyodideUrl, page: shell.portForPython }, 
         """    app.worker = _preWorker || new Worker(_workerUrl, { type: "module" });
     _preWorker = null;""",
     )
+    _replace_once(
+        page,
+        """    app.worker.onmessage = (event) => {
+""",
+        """    app.worker.onmessage = (event) => {
+        if (event.data === "shown") {
+            shell.pythonShown();
+            return;
+        }
+""",
+    )
     answered = "            app.dartOnMessage(event.data);"
     _replace_once(page, answered, f"{answered}\n            shell.pythonAnswered();")
     failed = '        console.error("Python worker init error:", error);'

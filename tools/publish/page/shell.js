@@ -5,6 +5,7 @@
 const WORDS = /*WORDS*/{};
 const PLACES = /*PLACES*/{};
 const HOUR_MS = 3600000;
+const PATIENCE_MS = 20000;  // then whatever Flutter has drawn is better than this page
 const words = WORDS[/^zh\b/i.test(navigator.language || 'zh') ? 'zh_CN' : 'en'];
 
 // What flet's own scripts read (see flet_web/web/index.html).
@@ -36,9 +37,13 @@ const shell = {
     element.querySelector('p').textContent = words[`shell.${key}.body`] || '';
     element.dataset.state = key;
   },
-  pythonAnswered() {  // called by python.js with the app's first message: its first view is on the way to the screen
-    requestAnimationFrame(() => requestAnimationFrame(() => document.getElementById('shell')?.remove()));
+  pythonAnswered() {  // called by python.js with every message of the app
+    this.patience ||= setTimeout(() => this.go(), PATIENCE_MS);
   },
+  pythonShown() {  // called by python.js behind the message with the first page, which Flutter draws in the next frame
+    requestAnimationFrame(() => this.go());
+  },
+  go() { document.getElementById('shell')?.remove(); },
   pythonFailed() { this.say('failed'); },
 };
 
