@@ -57,9 +57,9 @@ def test_the_app_crosses_the_wire_once_and_an_update_brings_only_what_changed(
 def test_what_the_screen_calls_saved_survives_a_kill_and_a_second_tab_is_refused(
     office: Office, open_browser: Callable[..., Chromium], tmp_path: Path
 ) -> None:
-    """The key is typed in. A step is taken in a cellar; the moment the screen says it is saved, the browser is killed. It
-    is still there. A second tab is told that the app is open already, touches nothing, and may take over when the first
-    is closed."""
+    """The key is typed in. A step is taken in a cellar; the moment the screen says it is saved, the browser is killed.
+    It is still there. A second tab is told that the app is open already, touches nothing, and may take over when the
+    first is closed."""
     browser = open_browser("technician")
     phone = AppOnScreen(browser.start())
     phone.open(f"{office.address}/app/")
