@@ -136,7 +136,7 @@ def main() -> int:
     telling.add_argument("--record", action="store_true")
     telling.set_defaults(command=_run)
     breaking = commands.add_parser("mutations")
-    breaking.add_argument("--worlds", type=int, default=60)
+    breaking.add_argument("--worlds", type=int, default=150)
     breaking.add_argument("--only", default="")
     breaking.add_argument("--processes", type=int, default=2)
     breaking.add_argument("--record", action="store_true")

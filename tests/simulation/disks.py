@@ -159,6 +159,22 @@ class SimulatedDisk:
         if handle in self._handles:
             self._handles.remove(handle)
 
+    # -- for who reads and writes files as they are -----------------------------------------------------------------
+
+    def plain(self, name: str, *, anew: bool) -> "PlainFile":
+        """Open at its beginning; `anew`: as an empty file. Raises DiskFault, FileNotFoundError."""
+        if not self.power.is_on:
+            raise DiskFault(IOERR)
+        if anew:
+            self.files[name] = _Content()
+        if name not in self.files:
+            raise FileNotFoundError(name)
+        return PlainFile(self, name, self.files[name])
+
+    def size(self, name: str) -> int | None:
+        """Bytes; None where there is no such file."""
+        return len(self.files[name].seen) if name in self.files else None
+
     # -- for the machine -----------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
@@ -189,6 +205,37 @@ class SimulatedDisk:
     def replace(self, image: dict[str, bytes]) -> None:
         """Everything as it was in the copy. Only while the machine is off."""
         self.files = {name: _Content(data) for name, data in image.items()}
+
+
+class PlainFile:
+    """Any method may raise DiskFault."""
+
+    def __init__(self, disk: SimulatedDisk, name: str, content: _Content) -> None:
+        self._disk = disk
+        self._name = name
+        self._content = content
+        self._power = disk.power
+        self._at = 0
+
+    def read(self, length: int) -> bytes:
+        if not self._power.is_on:
+            raise DiskFault(IOERR)
+        data = bytes(self._content.seen[self._at : self._at + length])
+        self._at += len(data)
+        return data
+
+    def write(self, data: bytes) -> None:
+        self._disk.change(self._name, self._content, self._at, data)
+        self._at += len(data)
+
+    def truncate(self, size: int) -> None:
+        self._disk.change(self._name, self._content, size, None)
+
+    def seek(self, at: int) -> None:
+        self._at = at
+
+    def sync(self) -> None:
+        self._disk.sync(self._content)
 
 
 class _SharedMemory:

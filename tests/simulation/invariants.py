@@ -236,6 +236,7 @@ class Invariants:
             self.fails("the queue drains", f"{phone.name} cannot be opened")
             return
         self._holds("the queue drains", self.phone_has_nothing_to_say(phone), self._told_of(phone))
+        self._holds("the copy kept for an update goes in the end", not phone.keeps_a_copy, phone.name)
         for incident in app.store.incidents(1000):
             if incident.kind in {"round-failed", "subscriber-failed"}:
                 name = incident.detail.partition(":")[0]

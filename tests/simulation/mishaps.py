@@ -133,6 +133,13 @@ async def _second_tab(world: "World", phone: "Phone", dice: random.Random) -> bo
     return True
 
 
+async def _update_app(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    if phone.app is None:
+        return False
+    await phone.updates(dice)
+    return True
+
+
 async def _back_up_phone(world: "World", phone: "Phone", dice: random.Random) -> bool:
     if phone.app is None:
         return False
@@ -153,8 +160,9 @@ async def _restore_phone(world: "World", phone: "Phone", dice: random.Random) ->
         phone.backup = None
         phone.was_restored = True
     phone.switch_on()
+    begins, within = dice.uniform(2, 40), dice.choice((0.2, 2, 40))
     for number in range(dice.randrange(9)):
-        world.later(dice.uniform(2, 60), _writes_on(phone, f"{number}"))
+        world.later(begins + dice.uniform(0, within), _writes_on(phone, f"{number}"))
     return True
 
 
@@ -285,6 +293,14 @@ async def _restore_office(world: "World", phone: "Phone", dice: random.Random) -
     return True
 
 
+async def _update_office(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    """While phones are away."""
+    if world.office.process is None or not world.office.is_embedded:
+        return False
+    await world.office.update(dice)
+    return True
+
+
 async def _nights(world: "World", phone: "Phone", dice: random.Random) -> bool:
     """Everybody goes home and comes back some days later; what is over expires meanwhile."""
     await world.sleep_days(dice.choice((0.4, 0.6, 3, 9)))
@@ -306,6 +322,7 @@ MISHAPS: dict[str, tuple[int, Mishap]] = {
     "app of an older protocol": (2, _other_protocol(OLDEST_PROTOCOL)),
     "app of a protocol that is not spoken any more": (1, _other_protocol(OLDEST_PROTOCOL - 1)),
     "app of a newer protocol": (2, _other_protocol(PROTOCOL + 1)),
+    "app updated, its store changed": (5, _update_app),
     "second tab": (2, _second_tab),
     "phone backed up": (10, _back_up_phone),
     "phone restored from an old backup": (6, _restore_phone),
@@ -320,6 +337,7 @@ MISHAPS: dict[str, tuple[int, Mishap]] = {
     "a write that fails, in a group": (6, _failing_write),
     "office backed up": (4, _back_up_office),
     "office restored from an older backup": (2, _restore_office),
+    "office updated, its database changed": (3, _update_office),
     "some nights pass": (1, _nights),
 }
 """Name → (how often, what happens)."""

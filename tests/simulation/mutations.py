@@ -221,12 +221,12 @@ MUTATIONS = (
         "if through < before:",
         "through = max(through, before)\n    if False:",
     ),
-    _one(
+    Mutation(
         "the photos the office has lost are not sent again",
-        phone_photos.Photos,
-        "lost_by_office",
-        "SET received_at = NULL,",
-        "SET",
+        (
+            Change(phone_photos.Photos, "lost_by_office", "SET received_at = NULL,", "SET"),
+            Change(phone_photos.Photos, "offer_again", "SET received_at = NULL,", "SET"),
+        ),
     ),
     _one(
         "what the phone shows is stored as what the office confirmed",
@@ -280,6 +280,13 @@ MUTATIONS = (
         "_take_receipt",
         "through = min(through, asked.entries[-1][0] if asked.entries else before)",
         "through = min(through, last)",
+    ),
+    _one(
+        "the store that a failed update has changed is not put back",
+        database.StoreFile,
+        "_change_with_copy",
+        "self._put_back(str(fault))",
+        "self._close()",
     ),
     _one(
         "the newest entry is left out of a rescue file",

@@ -111,6 +111,8 @@ class Line(httpx.AsyncBaseTransport):
         self.armed: list[tuple[str, random.Random]] = []
         self.patience = 1.0
         """By how much everything takes longer here."""
+        self.dies_soon: Callable[[random.Random], None] = _nobody
+        """Tell the phone that its power goes at one of its next writes."""
         self.restores_known = 0
         """How often the office had been put back to a backup when it gave the last answer."""
 
@@ -172,6 +174,10 @@ class Line(httpx.AsyncBaseTransport):
         self.restores_known = self._world.office.restores
         await asyncio.sleep(self._dice.uniform(0.005, 0.06) * self.patience)
         return answer
+
+
+def _nobody(_dice: random.Random) -> None:
+    """There is no phone at this end yet."""
 
 
 def _says_protocol(spoken: int) -> bytes:
@@ -241,6 +247,13 @@ async def _lose_reply(line: Line, sent: Sent, forward: Forward, dice: random.Ran
     raise httpx.ReadError("connection reset")
 
 
+async def _die_keeping(line: Line, sent: Sent, forward: Forward, dice: random.Random) -> httpx.Response:
+    """It gets its answer, and its power goes as it keeps that."""
+    answer = await forward(sent, None)
+    line.dies_soon(dice)
+    return answer.response()
+
+
 async def _drip(line: Line, sent: Sent, forward: Forward, dice: random.Random) -> httpx.Response:
     step = max(1, len(sent.body) // dice.randrange(2, 12))
     pause = dice.uniform(0.1, 4)
@@ -284,6 +297,7 @@ FAULTS: dict[str, tuple[str, Fault]] = {
     "request cut in its body": (_ANY, _cut_request),
     "reply cut in its body": (_ANY, _cut_reply),
     "reply lost after commit": (_ANY, _lose_reply),
+    "phone lost power as it kept an answer": ("/sync/v1/round", _die_keeping),
     "slow drip": (_ANY, _drip),
     "captive portal": (_ANY, _captive),
     "photo bytes damaged": ("PATCH /sync/", _damage),

@@ -28,6 +28,7 @@ from sync_server.storage import Reading, Storage, StorageUnavailable
 from tests.simulation import sqlite_vfs
 from tests.simulation.disks import Power, SimulatedDisk
 from tests.simulation.network import Answer, OfficeGone, Parts, Sent, call
+from tests.simulation.older_forms import make_office_older
 from tests.simulation.sqlite_vfs import DiskFault
 
 if TYPE_CHECKING:
@@ -103,15 +104,20 @@ class Process:
         self.desk = Desk(self.storage, self.photo_files, self._world.clock, office.settings.time_zone)
 
     async def begin(self) -> None:
-        started = asyncio.Event()
+        """Raises StorageUnavailable where it dies of it."""
+        started = asyncio.get_running_loop().create_future()
 
         async def live() -> None:
             async with self.application.lifespan():
-                started.set()
+                started.set_result(None)
                 await asyncio.Event().wait()
 
-        self.spawn(live())
-        await started.wait()
+        living = self.spawn(live())
+        await asyncio.wait([started, self.gone, living], return_when=asyncio.FIRST_COMPLETED)
+        if not started.done():
+            self.die()
+            await self.bury()
+            raise StorageUnavailable("it died as it started")
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         task = asyncio.get_running_loop().create_task(work)
@@ -182,7 +188,11 @@ class Office:
         self.processes: list[Process] = []
         self.is_slow = False
         self.restores = 0
-        self._is_restoring = False
+        self.has_lost_its_key = False
+        self._is_seen_to = False
+        """Somebody has stopped it and will start it again."""
+        self._fuses: list[int] = []
+        """After how many writes its power goes at the next starts."""
         self._backups = folder.with_name("backups")
 
     @property
@@ -209,6 +219,7 @@ class Office:
 
     async def start(self, *, with_power_lost: bool = False) -> None:
         power = Power()
+        power.fuse = self._fuses.pop() if self._fuses else None
         if self.is_embedded:
             assert not self.processes
             lost = self.disk.come_back(power, self._dice if with_power_lost else None)
@@ -217,7 +228,9 @@ class Office:
                 self.files.lose_power(self.settings.data, self._dice)
                 self.world.trace.count("office came back with writes lost", int(lost))
         process = Process(self, power)
+        power.when_gone = process.die
         await process.begin()
+        power.fuse = None
         power.when_gone = lambda: self._power_went(process)
         self.processes.append(process)
         self.world.trace.note("office", "started")
@@ -229,7 +242,7 @@ class Office:
         self.world.trace.note("office", "died")
         self.processes.remove(process)
         self.world.loop.call_soon(process.die)
-        if not self._is_restoring:
+        if not self._is_seen_to:
             self.world.later(self._dice.uniform(0.1, 20), self._revive(process))
 
     async def _revive(self, process: Process) -> None:
@@ -285,13 +298,7 @@ class Office:
 
     async def restore(self, backup: Path) -> None:
         """What happened since is gone. Only while the office runs."""
-        assert self.process is not None
-        process = self.process
-        self._is_restoring = True
-        process.power.cut()
-        self._is_restoring = False
-        await asyncio.sleep(self._dice.uniform(0.1, 20))
-        await process.bury()
+        await self._stop()
         self.restores += 1
         fresh = self._backups / f"restored-{self.restores}"
         restore(backup, replace(self.settings, data=fresh), self.world.clock.now(), _tell_nobody)
@@ -304,6 +311,32 @@ class Office:
         self.disk.replace({path.name: path.read_bytes() for path in fresh.glob("doorstep.db*")})
         self.world.invariants.office_restored()
         await self._start_at_last(with_power_lost=False)
+
+    async def _stop(self) -> None:
+        """For somebody to see to its database. Only while the office runs."""
+        assert self.process is not None
+        process = self.process
+        self._is_seen_to = True
+        process.power.cut()
+        self._is_seen_to = False
+        await asyncio.sleep(self._dice.uniform(0.1, 20))
+        await process.bury()
+
+    # -- a newer version -----------------------------------------------------------------------------------------------
+
+    async def update(self, dice: random.Random) -> None:
+        """An older office ran here until now; the newer one changes its database as it starts, and is perhaps killed
+        meanwhile, again and again. Only while the office runs."""
+        await self._stop()
+        was_full, self.disk.is_full = self.disk.is_full, False
+        self.disk.come_back(Power(), None)
+        # An office that had no key for rescue files yet makes another: it must not be asked to open one.
+        self.has_lost_its_key |= not self.world.ledger.rescue_files and dice.random() < 0.5
+        make_office_older(str(self.settings.data / "doorstep.db"), has_rescue_key=not self.has_lost_its_key)
+        self.disk.is_full = was_full
+        self._fuses = [dice.randrange(120) for _ in range(dice.choice((0, 1, 1, 2, 3)))]
+        self.world.trace.count("deaths planned for an office that changes its database", len(self._fuses))
+        await self._start_at_last(with_power_lost=dice.random() < 0.6)
 
     async def expire(self) -> None:
         """What the application does by the hour, at once."""

@@ -9,6 +9,7 @@ import hashlib
 import random
 import sqlite3
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ import httpx
 from field_app.actions import Actions, Saved
 from field_app.device.contract import Persistence, StoreInUse
 from field_app.device.desktop import FilePersistence
-from field_app.store import StorageUnavailable, Store
+from field_app.store import StorageUnavailable, Store, UpdateFailed
 from field_app.sync import NotPossible, OfficeOverHttp, SyncEngine, make_rescue_file
 from field_app.sync.rescue_file import covered, rescue_name
 from shared_schema import wire
@@ -28,6 +29,7 @@ from tests.simulation import sqlite_vfs
 from tests.simulation.disks import Manner, Power, SimulatedDisk
 from tests.simulation.ledger import Promise, RescueFile
 from tests.simulation.network import Line
+from tests.simulation.older_forms import make_store_older, steps_that_fail
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -77,6 +79,7 @@ class Phone:
         sqlite_vfs.mount(str(self.folder), self.disk)
         self.device = StoryDevice(PhoneClock(world), dice.getrandbits(32))
         self.line = Line(world, name, random.Random(dice.randbytes(8)))
+        self.line.dies_soon = self._dies_soon
         self.app: App | None = None
         self.is_gone = False
         """Lost for good."""
@@ -88,6 +91,10 @@ class Phone:
         self.missing: set[str] = set()
         """What was saved here once and went when the store was put back."""
         self.power_was_lost = False
+        self.fuses: list[int] = []
+        """After how many writes its power goes at the next starts."""
+        self._faulty_updates = 0
+        """How many versions of the app come before one that can change the store."""
         self.photos_waiting: set[str] = set()
 
     @property
@@ -104,19 +111,25 @@ class Phone:
         lost = self.disk.come_back(power, self._dice if self.power_was_lost else None)
         if self.power_was_lost:
             self.world.trace.count("phone came back with writes lost", int(lost))
-        self.power_was_lost = False
+        self.power_was_lost = bool(self.fuses) and self._dice.random() < 0.6
+        power.fuse = self.fuses.pop() if self.fuses else None
         persistence = FilePersistence(self.path)
         path = await persistence.open()
         flush = self.disk.flush if self.disk.manner is Manner.BROWSER else persistence.flush
         try:
-            store = Store.open(
-                path,
-                flush,
-                now=self.device.now,
-                random_bytes=self.device.random_bytes,
-                monotonic=self.device.monotonic,
-            )
-        except StorageUnavailable:
+            with steps_that_fail() if self._faulty_updates else nullcontext():
+                store = Store.open(
+                    path,
+                    flush,
+                    now=self.device.now,
+                    random_bytes=self.device.random_bytes,
+                    monotonic=self.device.monotonic,
+                )
+        except StorageUnavailable as fault:
+            self.world.trace.note("phone", f"{self.name} not opened: {type(fault).__name__} {fault}")
+            if isinstance(fault, UpdateFailed):
+                self.world.trace.count("updates of an app that failed")
+                self._faulty_updates = max(0, self._faulty_updates - 1)
             await persistence.close()
             raise
         self.app = App(self, store, persistence)
@@ -162,6 +175,28 @@ class Phone:
         """Between two writes, or, by the disk's fuse, in the middle of some."""
         self.power_was_lost = power_lost
         self.disk.power.cut()
+
+    async def updates(self, dice: random.Random) -> None:
+        """An older app ran here until now. The newer one changes its store, is perhaps killed meanwhile, or wrong."""
+        self.switch_off()
+        await asyncio.sleep(1)
+        was_full, self.disk.is_full = self.disk.is_full, False
+        self.disk.come_back(Power(), None)
+        make_store_older(str(self.path))
+        self.disk.is_full = was_full
+        self._faulty_updates = dice.choice((0, 0, 1, 2))
+        self.fuses = [dice.randrange(150) for _ in range(dice.choice((0, 1, 1, 2, 3)))]
+        self.switch_on()
+
+    @property
+    def keeps_a_copy(self) -> bool:
+        """Of the store as it was before an update."""
+        return bool(self.disk.size(f"{self.path.name}-copy"))
+
+    def _dies_soon(self, dice: random.Random) -> None:
+        if self.app is not None:
+            self.power_was_lost = True
+            self.disk.power.fuse = dice.randrange(30)
 
     def switch_off(self) -> None:
         """And leave it off until whoever did it switches it on."""
@@ -213,7 +248,7 @@ class Phone:
 
     async def hands_on_a_rescue_file(self) -> RescueFile | None:
         """Everything the office has not confirmed; None where that is not possible. Raises StorageUnavailable."""
-        if self.app is None:
+        if self.app is None or self.world.office.has_lost_its_key:
             return None
         store, ledger = self.app.store, self.world.ledger
         operations = frozenset(entry.id for entry in store.journal(limit=_EVERYTHING))

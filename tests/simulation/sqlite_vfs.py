@@ -273,12 +273,17 @@ _methods = _Methods(2, *(form(work) for _, form, work in _METHODS))
 _methods_address = ctypes.addressof(_methods)
 
 
+def mounted(path: str) -> tuple[Disk, str] | None:
+    """The disk of that file, and the file's name there; None where it is on no disk of ours."""
+    folder, file = os.path.split(path)
+    disk = _mounted.get(folder)
+    return None if disk is None else (disk, file)
+
+
 def _place(name: int | None) -> tuple[Disk, str] | None:
     if not _mounted or name is None:
         return None
-    folder, file = os.path.split(os.fsdecode(string_at(name)))
-    disk = _mounted.get(folder)
-    return None if disk is None else (disk, file)
+    return mounted(os.fsdecode(string_at(name)))
 
 
 def _vfs_open(_vfs: int, name: int | None, file: int, flags: int, flags_out: Any) -> int:

@@ -34,7 +34,7 @@ from sync_server.clock import milliseconds
 from sync_server.services.rescue import RescueReport
 from sync_server.storage import StorageUnavailable
 from sync_server.storage.people import Person
-from tests.simulation import sqlite_vfs
+from tests.simulation import plain_files, sqlite_vfs
 from tests.simulation.invariants import Invariants
 from tests.simulation.ledger import Ledger, RescueFile
 from tests.simulation.loop import VirtualLoop
@@ -421,6 +421,7 @@ class World:
             phone.line.protocol = None
             phone.disk.is_full = False
             phone.disk.power.fuse = None
+            phone.fuses.clear()
         restarts = self.dice("peace").random() < 0.8
         for process in self.office.processes:
             process.power.fuse = None
@@ -506,7 +507,11 @@ def run(seed: int, events: Sequence[Event], postgresql: str = "") -> Result:
     logging.disable(logging.CRITICAL)
     gc.disable()  # what is collected when depends on everything that ever ran in this process
     try:
-        with sqlite_vfs.mounting(), _known_secrets(random.Random(f"{seed}/secrets")):
+        with (
+            sqlite_vfs.mounting(),
+            plain_files.in_the_kept_copys_place(),
+            _known_secrets(random.Random(f"{seed}/secrets")),
+        ):
             loop = VirtualLoop(random.Random(f"{seed}/threads"))
             asyncio.set_event_loop(loop)
             world = World(seed, loop, folder, postgresql)

@@ -1,0 +1,94 @@
+"""What an older app, or an older office, would have left behind: today's, without what the newest steps have added.
+
+Only where nothing is lost by it that somebody was promised; the production code then does those steps again. And steps
+that go wrong half-way, as a newer app's might.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from unittest.mock import patch
+
+from sqlite_utils import Database, Migrations
+
+from field_app.store import migrations as steps
+
+_WITHOUT_DEALT_WITH = (
+    "DROP INDEX journal_undealt",
+    "DROP TABLE corrections",
+    "ALTER TABLE journal DROP COLUMN dealt_as",
+    "ALTER TABLE journal DROP COLUMN dealt_by",
+    "DELETE FROM _sqlite_migrations WHERE name = 'refusals_dealt_with'",
+)
+_WITHOUT_PHOTOS_TOLD = (
+    "ALTER TABLE photos DROP COLUMN trouble",
+    "ALTER TABLE photos DROP COLUMN freed_at",
+    "DELETE FROM _sqlite_migrations WHERE name = 'photos_told'",
+)
+_AS_OF_0003 = (
+    "DROP INDEX ix_tickets_duplicate_of",
+    "DROP INDEX ix_tickets_late",
+    "ALTER TABLE tickets DROP COLUMN duplicate_of",
+    "ALTER TABLE devices DROP COLUMN holds_since_ms",
+    "UPDATE alembic_version SET version_num = '0003'",
+)
+_AS_OF_0002 = (
+    *_AS_OF_0003,
+    *(
+        f"DROP TABLE {table}"
+        for table in ("device_keys", "secrets", "refusals", "rescued_drafts", "rescued_operations", "rescues")
+    ),
+    *(
+        f"ALTER TABLE journals DROP COLUMN {column}"
+        for column in (
+            "signed_through",
+            "signed_hash",
+            "signed_key",
+            "signature",
+            "signed_at_ms",
+            "signature_failed_at_ms",
+            "signature_fault",
+        )
+    ),
+    "UPDATE alembic_version SET version_num = '0002'",
+)
+
+
+def make_store_older(path: str) -> None:
+    """Of a phone; an older app has never let go of a photo's bytes."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    ((freed,),) = connection.execute("SELECT count(*) FROM photos WHERE freed_at IS NOT NULL")
+    connection.close()
+    _do(path, _WITHOUT_DEALT_WITH if freed else _WITHOUT_DEALT_WITH + _WITHOUT_PHOTOS_TOLD)
+
+
+def make_office_older(path: str, *, has_rescue_key: bool) -> None:
+    _do(path, _AS_OF_0003 if has_rescue_key else _AS_OF_0002)
+
+
+def _do(path: str, statements: Sequence[str]) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    for statement in ("BEGIN", *statements, "COMMIT"):
+        connection.execute(statement)
+    connection.close()
+
+
+@contextmanager
+def steps_that_fail() -> Iterator[None]:
+    """The first of them destroys and is kept, the next one fails."""
+
+    def destroys(database: Database) -> None:
+        steps.refusals_dealt_with(database)
+        database.execute("DELETE FROM drafts")
+        database.execute("DELETE FROM photo_bytes")
+
+    def fails(database: Database) -> None:
+        database.execute("CREATE TABLE colours (name TEXT)")
+        raise ValueError("a mistake of ours")
+
+    faulty = Migrations("field_app")
+    faulty()(steps.first_tables)
+    faulty(name=steps.refusals_dealt_with.__name__)(destroys)
+    faulty(name=steps.photos_told.__name__)(fails)
+    with patch.object(steps, "migrations", faulty):
+        yield
