@@ -109,6 +109,11 @@ class Invariants:
             elif entry.id == verdict.id:
                 self._holds("one verdict", entry.verdict == bytes(raw), (device, verdict.sequence))
 
+    def syncing_ended(self, task: "asyncio.Task[None]") -> None:
+        """Of one life of an app; by its death, which cancels it, and by nothing else."""
+        if not task.cancelled():
+            self.fails("syncing goes on", repr(task.exception()))
+
     def photo_said_received(self, phone: "Phone", sha256: str) -> None:
         """A phone has just been told so."""
         office = self._world.office

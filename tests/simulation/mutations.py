@@ -314,7 +314,7 @@ MUTATIONS = (
         engine.SyncEngine,
         "_pause_after",
         "return TURNED_AWAY_SECONDS if outcome.upgrade else IDLE_SECONDS",
-        "return 0.0",
+        "return 0.2",
     ),
     _one(
         "one failed round ends all syncing",

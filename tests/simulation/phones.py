@@ -65,6 +65,7 @@ class App:
         self.actions = Actions(store, self.engine)
         self.task = asyncio.get_running_loop().create_task(self.engine.run_forever())
         self.enrolling: asyncio.Task[Any] | None = None
+        self.task.add_done_callback(phone.world.invariants.syncing_ended)
 
 
 class Phone:
