@@ -30,16 +30,18 @@ words); do not edit.
 * **Received by the office** is said after the office's commit, of a photo after its bytes were verified and flushed.
   What was called received survives the death and the loss of power of the office.
 * Every operation is at the office **exactly once, with exactly one verdict**, as it was entered, however often it was
-  sent. What is refused stays on the phone until a person has read it.
+  sent. What is refused stays on the phone until its technician has made something of it.
 * Photos arrive **byte for byte** as they were taken.
 * The feed has no gap but the recorded ones of a restore; each device's journal is whole and chained by hashes; a ticket
   is the sum of its accepted operations.
 * After a restore to an older backup the phones bring again what the office has lost.
 * A ticket that leaves a technician's scope leaves the phone, and its customer's number and address at once.
-* Replaying any message changes nothing. When the trouble is over, the queues drain.
+* What left a phone in a rescue file is at the office once that file was taken in, whatever has become of the phone.
+* Replaying any message and taking any rescue file in again change nothing. When the trouble is over, the queues drain
+  and everything comes to rest; no phone ever asks without end.
 
-What no program can hold: a phone that is lost with work nobody else has, a store put back to an old copy by hand, and
-what the desk did after the backup that was restored. The simulation accounts for exactly those operations, one by one;
+What no program can hold: a phone that is lost with work nobody else has, a store put back to an old copy by hand,
+what the desk did after the backup that was restored, and a rescue file of a phone that was enrolled after it. The simulation accounts for exactly those operations, one by one;
 nothing else may be missing.
 
 ## What the simulation does
@@ -54,21 +56,28 @@ whenever it is repeated.
 * **Disks** lie under SQLite itself (its virtual file system interface). When the power goes, what was flushed is there;
   of what was written since, any subset, the pages perhaps torn. Phones flush either like a desktop's file system or
   like the browser's (where fsync does nothing). Death comes between any two writes; after each, `PRAGMA
-  integrity_check`.
+  integrity_check`. The copy kept during an update, which is no SQLite file, lies on the same disks.
 * **The network** carries the real requests and answers as bytes between the phone's HTTP client and the office's ASGI
   application, and does to them what is counted below.
 * **People** work by tables of moves (`tests/simulation/people.py`): they take the next step or one that does not fit,
   tap twice, note, photograph, object, leave drafts; they take requests, confirm, assign, reassign, correct, cancel,
   close, reopen, merge duplicates, decide on what came late, click twice; what was refused is noted, repeated or
   withdrawn.
+* **Newer versions** find what an older one has left (`tests/simulation/older_forms.py`): apps change their store with
+  a copy kept until it has proven itself, some by steps that destroy and fail; the office changes its database while
+  phones are away; both are killed in the middle, again and again.
+* **Rescue files** are made and opened by the production code; the desk takes them in before the phone itself comes or
+  after, once or several times, and when the phone is lost.
 * Then all heals: networks are good, everybody is there. The queues must drain, and every promise is looked for.
 
 With `--postgres` two office processes work on one PostgreSQL database, and requests reach now the one, now the other.
 There the office dies between transactions (before a commit, or after it and before anybody hears); the database's own
-loss of power is PostgreSQL's to survive.
+loss of power is PostgreSQL's to survive. A transaction is one step there: two that overlap inside the database wait for
+locks in an order that its own processes decide, which no seed repeats. That is left to the races of threads and
+processes in `tests/sync_server` (`test_storage_contract.py`, `test_migrations.py`) and to those of `make bench`.
 
-Left to other tests: the update of the app with its kept copy (`tests/field_app`), migrations of the office's database
-(`tests/sync_server`), rescue files, and real processes under `kill -9` (below).
+Left to other tests: the update in a real browser's file system (`tests/browser`), and real processes under `kill -9`
+(below).
 
 `make simulate SEED=7 STEPS=1` tells the story of seed 7 again; a failure prints its seed, makes itself short by leaving
 events out for as long as the same invariant breaks, and prints what is left. Fifty seeds run in `make test`.
