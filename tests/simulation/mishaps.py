@@ -15,6 +15,7 @@ from shared_schema.sync_protocol import OLDEST_PROTOCOL, PROTOCOL
 from sync_server.storage.people import LoginTaken
 from tests.simulation.network import FAULTS
 from tests.simulation.people import DISPATCHERS, workable
+from tests.simulation.phones import RIGHT_AFTER_SAVING
 
 if TYPE_CHECKING:
     from tests.simulation.phones import Phone
@@ -81,6 +82,12 @@ async def _cut_phone(world: "World", phone: "Phone", dice: random.Random) -> boo
     phone.power_was_lost = True
     phone.disk.power.fuse = dice.choice((0, dice.randrange(8), dice.randrange(60)))
     return True
+
+
+async def _cut_phone_after_saving(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    """Counted when it happens."""
+    phone.dies_once_it_has_saved = True
+    return False
 
 
 async def _kill_phone_writing(world: "World", phone: "Phone", dice: random.Random) -> bool:
@@ -315,6 +322,7 @@ MISHAPS: dict[str, tuple[int, Mishap]] = {
     "phone killed": (6, _kill_phone),
     "phone killed between two writes": (8, _kill_phone_writing),
     "phone lost power between two writes": (12, _cut_phone),
+    RIGHT_AFTER_SAVING: (10, _cut_phone_after_saving),
     "phone's storage full": (4, _phone_full),
     "phone's clock two years off": (2, _clock(lambda dice: timedelta(days=dice.choice((-730, 730))))),
     "phone's clock set back": (2, _clock(lambda dice: -timedelta(seconds=dice.randrange(1, 90_000)))),

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
+RIGHT_AFTER_SAVING = "phone lost power right after it said that something is saved"
 _EVERYTHING = 2**31
 _STARTS = 200
 """One second apart: longer than a disk stays full."""
@@ -92,6 +93,7 @@ class Phone:
         self.missing: set[str] = set()
         """What was saved here once and went when the store was put back."""
         self.power_was_lost = False
+        self.dies_once_it_has_saved = False
         self.fuses: list[int] = []
         """After how many writes its power goes at the next starts."""
         self._faulty_updates = 0
@@ -237,7 +239,15 @@ class Phone:
                 self.world.ledger.photos[sha256] = photo
                 self.world.ledger.photo_of.setdefault(sha256, entry.id)
                 self.world.trace.count("photos saved on phones")
+        if self.dies_once_it_has_saved:
+            self.dies_once_it_has_saved = False
+            self.world.loop.call_soon(self._lose_power)
         return True
+
+    def _lose_power(self) -> None:
+        if self.app is not None:
+            self.world.trace.count(RIGHT_AFTER_SAVING)
+            self.kill(power_lost=True)
 
     def answers(self, refused: str, way: Callable[[str], object]) -> None:
         """What becomes of a refused operation. Where the disk fails nobody knows whether it was kept."""

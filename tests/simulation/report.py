@@ -41,8 +41,8 @@ words); do not edit.
   and everything comes to rest; no phone ever asks without end.
 
 What no program can hold: a phone that is lost with work nobody else has, a store put back to an old copy by hand,
-what the desk did after the backup that was restored, and a rescue file of a phone that was enrolled after it. The simulation accounts for exactly those operations, one by one;
-nothing else may be missing.
+what the desk did after the backup that was restored, and a rescue file of a phone that was enrolled after it. The
+simulation accounts for exactly those operations, one by one; nothing else may be missing.
 
 ## What the simulation does
 
