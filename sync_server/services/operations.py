@@ -7,7 +7,7 @@ to. What several devices bring at the same time is received together, because a 
 more than one about each. How operations travel is services.rounds', services.desk's and services.rescue's business.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Raw, Struct
@@ -86,13 +86,28 @@ class Brought(Struct, frozen=True):
     """When it came: Unix time in milliseconds."""
 
 
+class OwnChange(Struct, frozen=True):
+    """What one device alone has made of a ticket, in one transaction."""
+
+    before: int
+    """Feed position of the change before."""
+    position: int
+    """And of its last; where the ticket now stands elsewhere, somebody else has changed it since."""
+    ticket: bytes
+    """The ticket as phones are sent it."""
+
+
 class Taken(Struct, frozen=True):
     """What became of what one device brought."""
 
     verdicts: list[bytes]
-    own_work: dict[str, tuple[int, int]]
-    """Tickets that this device was the first to change, with the feed position of the change before and of its last.
-    Where a ticket now stands elsewhere, somebody else has changed it since."""
+    own_work: dict[str, OwnChange]
+    """By ticket, of those that are not over and that it was the first to change."""
+    received_through: int
+    """How far the device's journal is held."""
+    scope_before: int | None
+    """Feed position of the newest change to what belongs on the person's phone, but for `own_work`; None where that
+    has not been looked for, or somebody else has changed something there in the same transaction."""
 
 
 def receive(writing: Writing, device: str, person: Person, brought: Sequence[Arrived], at_ms: int) -> list[bytes]:
@@ -130,24 +145,30 @@ def _take(writing: Writing, all_brought: Sequence[Brought]) -> list[Taken]:
         for taking in takings:
             taking.judge(standing)
         _keep(writing, [taking for taking in takings if taking.fresh], standing, len(fresh))
-    return [Taken(taking.answers(), taking.own_work) for taking in takings]
+    return [
+        Taken(taking.answers(), taking.own_work, taking.head.received_through, taking.scope_before)
+        for taking in takings
+    ]
 
 
 def _keep(writing: Writing, takings: "Sequence[_Taking]", standing: "_Standing", count: int) -> None:
     position = first = begins_at = writing.feed.take(count)
+    scopes = writing.tickets.scopes_changed_at([taking.person.id for taking in takings])
     entries: list[Entry] = []
     for taking in takings:
         entries += taking.entries(position)
         position += len(taking.fresh)
     writing.journal.append(entries)
-    if standing.changed:
-        changed = sorted(standing.changed.items())
-        writing.tickets.save([replace(standing.kept[ticket], position=first + place) for ticket, place in changed])
+    changed = sorted(standing.changed.items())
+    saved = writing.tickets.save([replace(standing.kept[ticket], position=first + place) for ticket, place in changed])
     if standing.gone:
         writing.tickets.withdraw([(person, ticket, first + place) for person, ticket, place in standing.gone])
     writing.journal.move_heads({taking.device: taking.head for taking in takings})
+    touched = standing.touched()
     for taking in takings:
-        taking.note_own_work(begins_at)
+        taking.note_own_work(standing, begins_at, saved)
+        if taking.is_all_of(touched.get(taking.person.id, {})):
+            taking.scope_before = scopes.get(taking.person.id, 0)
         taking.file(first)
         first += len(taking.fresh)
 
@@ -209,6 +230,16 @@ class _Standing:
         if (loser := _loses(before, ticket)) is not None:
             self.gone.append((loser, ticket.id, self.judged))
 
+    def touched(self) -> dict[str, dict[str, int]]:
+        """Technician → the tickets of which their phones have to be told, each with the place of its last change."""
+        touched: dict[str, dict[str, int]] = {}
+        for ticket, place in self.changed.items():
+            if (technician := self.kept[ticket].ticket.technician) is not None:
+                touched.setdefault(technician, {})[ticket] = place
+        for loser, ticket, place in self.gone:
+            touched.setdefault(loser, {})[ticket] = place
+        return touched
+
 
 class _Taking:
     """One device's operations being taken, in one transaction."""
@@ -216,7 +247,7 @@ class _Taking:
     def __init__(self, writing: Writing, brought: Brought, head: Head) -> None:
         self._writing = writing
         self.device = brought.device
-        self._person = brought.person
+        self.person = brought.person
         self._at_ms = brought.at_ms
         self._received_through = head.received_through
         self._last_hash = head.last_hash
@@ -232,7 +263,8 @@ class _Taking:
         """Where in the feed the tickets stood that it is the first to change in this transaction."""
         self._ended_at: dict[str, int] = {}
         """At which place it has changed a ticket last."""
-        self.own_work: dict[str, tuple[int, int]] = {}
+        self.own_work: dict[str, OwnChange] = {}
+        self.scope_before: int | None = None
         self._results: list[Ticket | Rejection] = []
         self._verdicts: list[bytes] = []
 
@@ -272,9 +304,17 @@ class _Taking:
             ]
         )
 
-    def note_own_work(self, first: int) -> None:
-        """`first` is the feed position of place 0."""
-        self.own_work = {ticket: (before, first + self._ended_at[ticket]) for ticket, before in self._began_at.items()}
+    def note_own_work(self, standing: _Standing, first: int, saved: Mapping[str, bytes]) -> None:
+        """`first` is the feed position of place 0, `saved` what all tickets have become."""
+        self.own_work = {
+            ticket: OwnChange(before, first + self._ended_at[ticket], saved[ticket])
+            for ticket, before in self._began_at.items()
+            if standing.kept[ticket].ticket.status not in OVER  # of these a phone is told less than the office knows
+        }
+
+    def is_all_of(self, touched: Mapping[str, int]) -> bool:
+        """Whether these changes are this device's own work, and nothing but that."""
+        return self.own_work.keys() == touched.keys() and self._ended_at == touched
 
     def answers(self) -> list[bytes]:
         """To be asked for when everything fresh has been kept."""
@@ -315,7 +355,7 @@ class _Taking:
         if refused:
             self._writing.attention.refuse(refused)
         if answers:  # after the refusals: a journal sent anew to a restored office can bring both at once
-            self._writing.attention.answer(self.device, self._person.id, answers, self._at_ms)
+            self._writing.attention.answer(self.device, self.person.id, answers, self._at_ms)
 
     def _answer_in(self, each: Arrived, after: Ticket | Rejection) -> Answered | None:
         """An AnswerRefusal counts whatever becomes of it on the ticket, which may be none of this person's."""
@@ -329,8 +369,8 @@ class _Taking:
 
     def _refusal(self, each: Arrived, position: int, rejection: Rejection, *, counts: bool) -> Refusal:
         # Whoever decides at the desk is told at once, on the page they decided on.
-        seen_by = self._person.id if self.device == OFFICE else None
-        answered_by = self._person.id if counts else None
+        seen_by = self.person.id if self.device == OFFICE else None
+        answered_by = self.person.id if counts else None
         return Refusal(
             operation=each.id,
             device=self.device,
@@ -338,7 +378,7 @@ class _Taking:
             hash=each.hash,
             position=position,
             ticket=_ticket_of(each),
-            person=self._person.id,
+            person=self.person.id,
             kind=_kind_of(each),
             code=code_of(rejection),
             refused_at_ms=self._at_ms,
@@ -368,11 +408,11 @@ class _Taking:
 
     def _is_ours(self, envelope: Envelope) -> bool:
         """Made on this device, by whoever it belongs to."""
-        actor, person = envelope.actor, self._person
+        actor, person = envelope.actor, self.person
         return envelope.device == self.device and actor.person == person.id and actor.role is person.role
 
     def _may_know(self, ticket: Ticket) -> bool:
-        person = self._person
+        person = self.person
         return person.role in OFFICE_ROLES or person.id in (ticket.technician, *ticket.former_technicians)
 
     def _is_technician(self, person_id: str) -> bool:

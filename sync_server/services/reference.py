@@ -41,9 +41,13 @@ class References:
         self._for_all: _ForAll | None = None
 
     def known(self, person: Person, revision: int) -> Reference | None:
-        """The newest, where it has been composed since its sources became `revision`."""
+        """The newest, where its sources are known as of `revision` and nothing has to be looked up to compose it."""
         for_all = self._of_revision(revision)
-        return None if for_all is None else for_all.composed.get(person.id)
+        if for_all is None:
+            return None
+        if person.id not in for_all.composed and not (newest := for_all.everybody.get(person.id, person)).has_photo:
+            for_all.composed[person.id] = self._compose(newest, for_all, b"")
+        return for_all.composed.get(person.id)
 
     def are_of(self, revision: int) -> bool:
         return self._of_revision(revision) is not None
@@ -62,20 +66,18 @@ class References:
         self._for_all = _ForAll(revision, everybody, names, prices, rescue_key, hash_, {})
 
     def of(self, person: Person, looking: Looking, revision: int) -> Reference | None:
-        """The newest; None where its sources have changed since `look_up`, or are not at `revision`."""
+        """The newest; None where its sources are not known as of `revision`: see `look_up`."""
         for_all = self._of_revision(revision)
-        if for_all is None:
-            return None
-        if person.id not in for_all.composed:
+        if for_all is not None and self.known(person, revision) is None:
+            (photo,) = looking.row(PHOTO, {"person": person.id})
             newest = for_all.everybody.get(person.id, person)
-            for_all.composed[person.id] = self._compose(newest, for_all, looking)
-        return for_all.composed[person.id]
+            for_all.composed[person.id] = self._compose(newest, for_all, bytes(photo or b""))
+        return None if for_all is None else for_all.composed[person.id]
 
     def _of_revision(self, revision: int) -> _ForAll | None:
         return self._for_all if self._for_all is not None and self._for_all.revision == revision else None
 
-    def _compose(self, person: Person, for_all: _ForAll, looking: Looking) -> Reference:
-        photo = looking.row(PHOTO, {"person": person.id})[0] if person.has_photo else None
+    def _compose(self, person: Person, for_all: _ForAll, photo: bytes) -> Reference:
         credential = Credential(
             person=person.id,
             name=person.name,
@@ -85,7 +87,7 @@ class References:
             skills=person.skills,
             certificates=person.certificates,
             valid_until=person.credential_until or _NEVER_EXPIRES,
-            photo=bytes(photo or b""),
+            photo=photo,
         )
         return Reference(
             version=hashlib.sha256(for_all.hash + encode(credential)).hexdigest(),

@@ -32,7 +32,7 @@ from shared_schema.sync_protocol import (
 )
 from shared_schema.ticket import Ticket
 from sync_server.clock import Clock, milliseconds
-from sync_server.services.operations import Brought, Taken, arrived, receive_together
+from sync_server.services.operations import Brought, OwnChange, Taken, arrived, receive_together
 from sync_server.services.reference import References
 from sync_server.services.signatures import Word, note_words, word_of
 from sync_server.storage import Looking, Storage, Values, Writing
@@ -46,8 +46,6 @@ CHANGES_BYTES = 4 * 2**20
 _HEADS = 10_000
 
 _NEVER = (-1, None)
-_NOTHING = Taken([], {})
-_NOWHERE = (-1, -1)
 _OVER = frozenset(status.value for status in OVER)
 _ticket = msgspec.json.Decoder(Ticket).decode
 
@@ -60,11 +58,31 @@ class _Round(Struct, frozen=True):
     """About its journal; None where the same was dealt with earlier."""
 
 
-def _take(writing: Writing, rounds: Sequence[_Round]) -> list[tuple[Taken, bool]]:
-    """What became of each, and whether its phone's word about its journal has been dealt with."""
+class _Outcome(Struct, frozen=True):
+    """What became of it."""
+
+    taken: Taken
+    word_is_settled: bool
+    standing: Standing | None
+    """As the transaction leaves it, with `scope` as it was before; None where the phone may have to be told of more
+    than its own work."""
+
+
+_NOTHING = _Outcome(Taken([], {}, 0, None), word_is_settled=True, standing=None)
+
+
+def _take(writing: Writing, rounds: Sequence[_Round]) -> list[_Outcome]:
     all_taken = receive_together(writing, [each.brought for each in rounds])
-    settled = iter(note_words(writing, [each.word for each in rounds if each.word is not None]))
-    return [(taken, each.word is None or next(settled)) for each, taken in zip(rounds, all_taken, strict=True)]
+    all_noted = iter(note_words(writing, [each.word for each in rounds if each.word is not None]))
+    feed, reference = writing.feed.taken_through, writing.feed.reference_revision()
+    outcomes: list[_Outcome] = []
+    for each, taken in zip(rounds, all_taken, strict=True):
+        noted = None if each.word is None else next(all_noted)
+        standing = None
+        if feed is not None and noted is not None and taken.scope_before is not None:
+            standing = Standing(feed, reference, taken.received_through, noted.signed_through, taken.scope_before)
+        outcomes.append(_Outcome(taken, noted is None or noted.is_settled, standing))
+    return outcomes
 
 
 class Rounds:
@@ -92,8 +110,10 @@ class Rounds:
 
     async def round(self, identity: DeviceIdentity, request: RoundRequest) -> bytes:
         """The RoundReply, encoded."""
-        taken = await self._taken(identity, request)
-        verdicts = taken.verdicts
+        outcome = await self._taken(identity, request)
+        if (answer := self._own_work_alone(identity, request, outcome)) is not None:
+            return answer
+        taken, verdicts = outcome.taken, outcome.taken.verdicts
         standing = standing_of(await self._storage.row(STANDING, about(identity.device, identity.person.id)))
         if request.protocol < self._oldest_protocol:
             return self._encoded(request.protocol, standing, request.cursor, verdicts, in_step=None, upgrade=True)
@@ -109,7 +129,7 @@ class Rounds:
         before_ms = milliseconds(self._clock.now() - timedelta(days=after_days))
         return await self._storage.write(lambda writing: writing.tickets.expire(before_ms, writing.feed))
 
-    async def _taken(self, identity: DeviceIdentity, request: RoundRequest) -> Taken:
+    async def _taken(self, identity: DeviceIdentity, request: RoundRequest) -> _Outcome:
         """What became of what was brought, once it is committed."""
         head = None if request.head is UNSET else request.head
         is_noted = head is not None and self._heads.get(identity.device) == head
@@ -118,12 +138,36 @@ class Rounds:
         person, operations = identity.person, [arrived(raw) for raw in request.ops]
         brought = Brought(identity.device, person, operations, milliseconds(self._clock.now()))
         word = None if is_noted else word_of(identity.device, head, brought.at_ms)
-        taken, settled = await self._storage.write_together(_take, _Round(brought, word))
-        if head is not None and settled:
+        outcome = await self._storage.write_together(_take, _Round(brought, word))
+        if head is not None and outcome.word_is_settled:
             if len(self._heads) >= _HEADS:
                 self._heads.clear()
             self._heads[identity.device] = head
-        return taken
+        return outcome
+
+    def _own_work_alone(self, identity: DeviceIdentity, request: RoundRequest, outcome: _Outcome) -> bytes | None:
+        """The RoundReply where all there is to tell is what the phone can work out; None where there may be more.
+
+        It says how things stood when its operations were committed, and nothing has to be looked up for it.
+        """
+        standing = outcome.standing
+        if standing is None or request.works_out is not True or request.protocol < self._oldest_protocol:
+            return None
+        if not standing.scope <= request.cursor <= standing.feed or request.cursor < self._resumed_after:
+            return None
+        reference = self._references.known(identity.person, standing.reference)
+        changes = sorted(outcome.taken.own_work.items(), key=lambda change: change[1].position)
+        if reference is None or len(changes) > CHANGES_PER_ROUND or not changes:
+            return None
+        return self._encoded(
+            request.protocol,
+            standing,
+            standing.feed,
+            outcome.taken.verdicts,
+            changes=[_own_work(change.position, ticket, change.ticket) for ticket, change in changes],
+            in_step=None,
+            reference=reference if reference.version != request.reference else None,
+        )
 
     def _short_answer(
         self, identity: DeviceIdentity, request: RoundRequest, verdicts: list[bytes], standing: Standing
@@ -175,7 +219,10 @@ class Rounds:
             told[-1].position if more else standing.feed,
             verdicts,
             changes=[
-                _own_work(row) if _is_own_work(row, own_work, cursor) else self._change(identity, row) for row in told
+                _own_work(row.position, row.ticket, own_work[row.ticket].ticket)
+                if _is_own_work(row, own_work, cursor)
+                else self._change(identity, row)
+                for row in told
             ],
             more=more,
             in_step=in_step,
@@ -223,15 +270,16 @@ class Rounds:
         return Raw(wire.encode(PutTicket(row.position, seen)))
 
 
-def _is_own_work(row: FeedRow, own_work: Mapping[str, tuple[int, int]], cursor: int) -> bool:
+def _is_own_work(row: FeedRow, own_work: Mapping[str, OwnChange], cursor: int) -> bool:
     """Whether the phone can work it out: it has been told what was before, and nothing came in between or since."""
-    before, after = own_work.get(row.ticket, _NOWHERE)
-    return before <= cursor and after == row.position and row.status not in _OVER
+    change = own_work.get(row.ticket)
+    return (
+        change is not None and change.before <= cursor and change.position == row.position and row.status not in _OVER
+    )
 
 
-def _own_work(row: FeedRow) -> Raw:
-    assert row.data is not None, row.ticket
-    return Raw(wire.encode(OwnWork(row.position, row.ticket, digest_of_ticket(row.data))))
+def _own_work(position: int, ticket: str, data: bytes) -> Raw:
+    return Raw(wire.encode(OwnWork(position, ticket, digest_of_ticket(data))))
 
 
 def _page(rows: list[FeedRow]) -> tuple[list[FeedRow], bool]:

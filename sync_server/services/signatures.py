@@ -43,21 +43,29 @@ def word_of(device: str, head: SignedHead | None, at_ms: int) -> Word:
     return Word(device, head, is_right, at_ms)
 
 
-def note_words(writing: Writing, words: Sequence[Word]) -> list[bool]:
-    """Keep what became of each, in the transaction in which the devices' operations were received; whether anything
-    did: a word about operations that the office does not hold yet has to be given again."""
+class Noted(Struct, frozen=True):
+    """What became of a device's word."""
+
+    is_settled: bool
+    """Not where it is about operations that the office does not hold yet: it has to be given again."""
+    signed_through: int
+    """How far the journal is held under the device's signature."""
+
+
+def note_words(writing: Writing, words: Sequence[Word]) -> list[Noted]:
+    """Keep what became of each, in the transaction in which the devices' operations were received."""
     before = writing.keys.journals(word.device for word in words)
     after = dict(before)
-    settled: list[bool] = []
+    all_noted: list[Noted] = []
     for word in words:
         noted = _noted(writing, word, after[word.device])
-        settled.append(noted is not None)
         if noted is not None:
             after[word.device] = noted
+        all_noted.append(Noted(noted is not None, after[word.device].signature.signed_through))
     changed = {device: each.signature for device, each in after.items() if each.signature != before[device].signature}
     if changed:
         writing.keys.mark(changed)
-    return settled
+    return all_noted
 
 
 def _noted(writing: Writing, word: Word, journal: SignedJournal) -> SignedJournal | None:

@@ -7,7 +7,7 @@ services.operations'.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from enum import Enum
 from operator import attrgetter, is_
 from typing import Any
@@ -23,6 +23,7 @@ from sync_server.clock import milliseconds
 from sync_server.storage.dialects import Among, ForMany, Insert, on_both
 from sync_server.storage.feed import Feed
 from sync_server.storage.metadata import Number, clean, metadata
+from sync_server.storage.people import people
 
 tickets = sa.Table(
     "tickets",
@@ -156,6 +157,14 @@ CHANGES = (
 SCOPE = sa.select(tickets.c.id, tickets.c.version).where(tickets.c.holder == sa.bindparam("person"))
 """(ticket id, version) of everything that belongs on `person`'s phone."""
 
+_SCOPES_CHANGED_AT = Among(
+    sa.select(
+        people.c.id,
+        sa.select(sa.func.max(tickets.c.position)).where(tickets.c.holder == people.c.id).scalar_subquery(),
+        sa.select(sa.func.max(withdrawals.c.position)).where(withdrawals.c.technician == people.c.id).scalar_subquery(),
+    ).where(people.c.id.in_(sa.bindparam("people", expanding=True)))
+)
+
 _SEVERITY_RANK = sa.case(
     {severity.value: rank for rank, severity in enumerate(Severity)}, value=tickets.c.severity, else_=len(Severity)
 )
@@ -212,7 +221,8 @@ class Tickets:
         )
         return {each.ticket.id: each for each in kept}
 
-    def save(self, changed: Sequence[Kept]) -> None:
+    def save(self, changed: Sequence[Kept]) -> dict[str, bytes]:
+        """What phones are sent of each."""
         going_on, others = [], []
         for kept in changed:
             if kept.loaded is not None and not kept.is_expired and _is_only_progress(kept.ticket, kept.loaded):
@@ -223,6 +233,8 @@ class Tickets:
             _GO_ON.execute(self._connection, going_on)
         if others:
             _SAVE.execute(self._connection, others)
+        saved = {row["ticket"]: row["new_data"] for row in going_on}
+        return saved | {row["id"]: row["data"] for row in others}
 
     def withdraw(self, gone: Sequence[tuple[str, str, int]]) -> None:
         """Take tickets off phones: (technician, ticket, feed position)."""
@@ -270,6 +282,11 @@ class Tickets:
             CHANGES, {"person": person, "cursor": cursor, "through": through, "limit": limit}
         )
         return [FeedRow(*row) for row in rows]
+
+    def scopes_changed_at(self, people: Collection[str]) -> dict[str, int]:
+        """Person → feed position of the newest change to what belongs on their phones; 0 where there was none."""
+        rows = _SCOPES_CHANGED_AT.rows(self._connection, sorted(set(people)))
+        return {person: max(put or 0, withdrawn or 0) for person, put, withdrawn in rows}
 
     def scope(self, person: str) -> list[tuple[str, int]]:
         """(ticket id, version) of everything that belongs on this technician's phone."""

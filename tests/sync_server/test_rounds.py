@@ -436,6 +436,48 @@ def test_a_phone_that_works_out_its_own_work_is_told_no_more_than_what_it_must_c
     assert {type(change) for change in told(phone.ask(phone.journal.raw))} == {PutTicket}
 
 
+@pytest.mark.parametrize(
+    ("meanwhile", "expected"),
+    [
+        ("nothing", {"mine": OwnWork}),
+        ("another was changed at the desk", {"mine": OwnWork, "other": PutTicket}),
+        ("another was changed on a second phone", {"mine": OwnWork, "other": PutTicket}),
+        ("another was given to a colleague", {"mine": OwnWork, "other": WithdrawTicket}),
+        ("mine was given to a colleague", {"mine": WithdrawTicket}),
+        ("mine was cancelled", {"mine": PutTicket}),
+        ("mine had been cancelled before", {"mine": PutTicket}),
+    ],
+)
+def test_whatever_else_has_happened_is_told_with_the_phones_own_work(
+    office: Office, phone: Phone, meanwhile: str, expected: dict[str, type]
+) -> None:
+    """The answer that needs no look at the database is given only where nothing else has happened."""
+    second = office.phone(CHEN, "phone-second")
+    mine, other = office.assigned(CHEN), office.assigned(CHEN)
+    if meanwhile == "mine had been cancelled before":
+        office.decide(mine, CancelTicket("客户取消"))
+    phone.sync()
+    phone.write(mine, AddNote("带了梯子"))
+    match meanwhile:
+        case "another was changed at the desk":
+            office.decide(other, GradeTicket(Severity.SEVERE))
+        case "another was changed on a second phone":
+            second.write(other, AcceptTicket())
+            second.sync()
+        case "another was given to a colleague":
+            office.assign(other, WANG, replaces=CHEN)
+        case "mine was given to a colleague":
+            office.assign(mine, WANG, replaces=CHEN)
+        case "mine was cancelled":
+            office.decide(mine, CancelTicket("客户取消"))
+    reply = phone.ask(phone.journal.raw, works_out=True)
+    names = {mine: "mine", other: "other"}
+    tickets = [change.ticket.id if isinstance(change, PutTicket) else change.ticket for change in told(reply)]
+    assert dict(zip((names[ticket] for ticket in tickets), map(type, told(reply)), strict=True)) == expected
+    assert reply.cursor == office.storage.read_now(lambda reading: reading.feed.latest())
+    assert reply.received_through == 1
+
+
 def told(reply: RoundReply) -> list[Change]:
     changes = [wire.decode_change(raw) for raw in reply.changes]
     assert not any(isinstance(change, wire.Unreadable) for change in changes), changes
