@@ -186,7 +186,7 @@ async def _replace_phone(world: "World", phone: "Phone", dice: random.Random) ->
 
 
 async def _is_lost(world: "World", phone: "Phone", dice: random.Random) -> bool:
-    if phone.is_gone:
+    if phone.is_gone or world.is_peace:
         return False
     world.phones_lost += 1
     identity = phone.app.store.identity() if phone.app else None

@@ -133,6 +133,8 @@ class World:
         self.tickets: list[str] = []
         self.office_backup: Path | None = None
         self.phones_lost = 0
+        self.is_peace = False
+        """Nothing goes wrong any more."""
         self.sample: list[Sent] = []
         self._sampling = self.dice("sample")
         self._answered = 0
@@ -414,6 +416,7 @@ class World:
         """All networks good, everybody there; then nothing happens until there is nothing left to say."""
         await asyncio.sleep(60)
         self.trace.note("peace", "")
+        self.is_peace = True
         self.office.is_slow = self.office.disk.is_full = False
         for phone in self.phones:
             phone.line.calm()
