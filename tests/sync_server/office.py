@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -12,24 +12,24 @@ from litestar.testing import TestClient
 
 from shared_schema import wire
 from shared_schema.identifiers import uuid7
-from shared_schema.lifecycle import Channel, Kind, Role, Severity
+from shared_schema.lifecycle import Role, Severity
 from shared_schema.operations import (
     FIRST_HASH,
     Actor,
     AssignTicket,
     Clock,
     ConfirmTicket,
-    CreateTicket,
     Envelope,
     Operation,
 )
 from shared_schema.sync_protocol import Holding, PutTicket, RoundReply, SignedHead, Verdict, WithdrawTicket
-from shared_schema.ticket import Customer, Product, Ticket, Window
+from shared_schema.ticket import Ticket, Window
 from sync_server.clock import milliseconds
 from sync_server.services.operations import arrived, receive
 from sync_server.storage import Storage, Writing
 from sync_server.storage.journal import OFFICE
 from sync_server.storage.people import DeviceIdentity, Person
+from tests.builders.tickets import a_request
 
 LIN = Person(id="p-lin", role=Role.DISPATCHER, name="林晓", login="lin")
 CHEN = Person(id="t-chen", role=Role.TECHNICIAN, name="陈师傅", number="0017", phone="13900000001")
@@ -57,35 +57,6 @@ class StandingClock:
 
     def move(self, by: timedelta) -> None:
         self._at += by
-
-
-def a_customer(**different: str) -> Customer:
-    usual = {"name": "何女士", "phone": "138 0013 8000", "region": "上海市徐汇区", "address": "桂平路 12 弄 3 号 501"}
-    return Customer(**(usual | different))
-
-
-def a_product(**different: Any) -> Product:
-    usual: dict[str, Any] = {
-        "category": "灯具",
-        "model": "LX-200 吊灯",
-        "serial": "SN20250711-0042",
-        "order_number": "D20250711",
-        "purchased_on": date(2025, 7, 11),
-        "warranty_until": date(2027, 7, 11),
-    }
-    return Product(**(usual | different))
-
-
-def a_request(**different: Any) -> CreateTicket:
-    usual: dict[str, Any] = {
-        "number": "-",
-        "ticket_kind": Kind.REPAIR,
-        "channel": Channel.PHONE,
-        "customer": a_customer(),
-        "product": a_product(),
-        "problem": "客厅吊灯一闪一闪,整流器有响声",
-    }
-    return CreateTicket(**(usual | different))
 
 
 def decide(

@@ -10,9 +10,9 @@ from shared_schema.operations import CancelTicket, ConfirmTicket, SolveRemotely
 from shared_schema.ticket import Ticket
 from sync_server.dispatch.acts import ACTS, offers
 from sync_server.words import words_in
-from tests.builders.tickets import a_picture, an_assigned_ticket
+from tests.builders.tickets import a_customer, a_picture, an_assigned_ticket
 from tests.sync_server.desk_browser import HTMX, signed_in
-from tests.sync_server.office import CHEN, LIN, Office, a_customer
+from tests.sync_server.office import CHEN, LIN, Office
 
 SAY = words_in("zh-CN")
 AFTERNOON = {"date": "2026-03-03", "start": "14:00", "end": "16:00"}

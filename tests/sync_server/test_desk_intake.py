@@ -7,9 +7,9 @@ from shared_schema.ticket import Ticket
 from sync_server.services.desk import TicketFilter
 from sync_server.storage import Reading
 from sync_server.words import words_in
-from tests.builders.tickets import a_picture
+from tests.builders.tickets import a_customer, a_picture, a_product
 from tests.sync_server.desk_browser import HTMX, Browser, signed_in
-from tests.sync_server.office import Office, a_customer, a_product
+from tests.sync_server.office import Office
 
 SAY = words_in("zh-CN")
 

@@ -23,8 +23,9 @@ from sync_server.app import create_app
 from sync_server.settings import Settings
 from sync_server.storage import Storage
 from sync_server.words import words_in
+from tests.builders.tickets import a_customer
 from tests.sync_server.desk_browser import signed_in
-from tests.sync_server.office import CHEN, WANG, Office, StandingClock, a_customer
+from tests.sync_server.office import CHEN, WANG, Office, StandingClock
 from tests.sync_server.serving import served
 from tools import browser
 

@@ -26,7 +26,8 @@ from shared_schema.rejections import MoveNotAllowed, UnknownOperation, UnknownTi
 from sync_server.services.desk import Desk, TicketFilter
 from sync_server.services.photo_files import PhotoFiles
 from sync_server.settings import Settings
-from tests.sync_server.office import CHEN, LIN, WANG, Office, a_request, new_id
+from tests.builders.tickets import a_request
+from tests.sync_server.office import CHEN, LIN, WANG, Office, new_id
 
 T = TypeVar("T")
 

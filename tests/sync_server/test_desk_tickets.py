@@ -26,9 +26,9 @@ from sync_server.clock import milliseconds
 from sync_server.services.desk import HISTORY_PAGE
 from sync_server.settings import Settings
 from sync_server.words import words_in
-from tests.builders.tickets import a_picture
+from tests.builders.tickets import a_customer, a_picture, a_product
 from tests.sync_server.desk_browser import HTMX, Browser, signed_in
-from tests.sync_server.office import CHEN, WANG, Office, Phone, a_customer, a_product
+from tests.sync_server.office import CHEN, WANG, Office, Phone
 
 SAY = words_in("zh-CN")
 HOSTILE = "<script>alert('1')</script>\"><img src=x onerror=alert(2)>{{ 7*7 }}"

@@ -12,8 +12,9 @@ import pytest
 from shared_schema.lifecycle import Severity
 from shared_schema.operations import AcceptTicket, AddNote, AssignTicket, CancelTicket, GradeTicket
 from sync_server.settings import Settings
+from tests.builders.tickets import a_request
 from tests.sync_server.desk_browser import signed_in
-from tests.sync_server.office import CHEN, WANG, Office, a_request, verdicts_of
+from tests.sync_server.office import CHEN, WANG, Office, verdicts_of
 from tests.sync_server.test_uploads import Sender, a_picture, address, phone, received, sha256
 
 __all__ = ["address", "phone"]

@@ -19,7 +19,8 @@ from sync_server.__main__ import _Server
 from sync_server.services.live import Live, LiveEvent
 from sync_server.settings import Settings
 from sync_server.storage import Storage
-from tests.sync_server.office import LIN, Office, StandingClock, a_request, decide, hire, new_id
+from tests.builders.tickets import a_request
+from tests.sync_server.office import LIN, Office, StandingClock, decide, hire, new_id
 from tests.sync_server.serving import until
 
 

@@ -32,8 +32,8 @@ from sync_server.storage.keys import RESCUE, LearntBy, Secret
 from sync_server.storage.people import Person
 from tests.builders.rescue_files import a_draft, a_photo, an_envelope, seal
 from tests.builders.signing import a_signing_key
-from tests.builders.tickets import a_picture
-from tests.sync_server.office import CHEN, LIN, WANG, Journal, Office, StandingClock, a_request, decide, hire, new_id
+from tests.builders.tickets import a_picture, a_request
+from tests.sync_server.office import CHEN, LIN, WANG, Journal, Office, StandingClock, decide, hire, new_id
 
 T = TypeVar("T")
 

@@ -19,20 +19,9 @@ from sync_server.clock import milliseconds
 from sync_server.services.operations import arrived, receive
 from sync_server.storage import Reading, Storage, StorageUnavailable, Writing
 from sync_server.storage.tickets import TicketFilter, TicketSort
+from tests.builders.tickets import a_customer, a_product, a_request
 from tests.sync_server.conftest import MONDAY
-from tests.sync_server.office import (
-    CHEN,
-    LIN,
-    WANG,
-    Journal,
-    StandingClock,
-    a_customer,
-    a_product,
-    a_request,
-    decide,
-    hire,
-    new_id,
-)
+from tests.sync_server.office import CHEN, LIN, WANG, Journal, StandingClock, decide, hire, new_id
 
 
 @pytest.fixture
