@@ -124,10 +124,12 @@ def filing(operation_id: str, after: Result) -> Filing:
     """How `apply`'s result filed the operation."""
     if not isinstance(after, Ticket):
         return Filing.REFUSED
-    if any(proposal.operation_id == operation_id for proposal in after.proposals):
-        return Filing.PROPOSAL
-    if any(item.operation_id == operation_id for item in late_evidence(after)):
-        return Filing.LATE
+    for proposal in after.proposals:
+        if proposal.operation_id == operation_id:
+            return Filing.PROPOSAL
+    for item in late_evidence(after):
+        if item.operation_id == operation_id:
+            return Filing.LATE
     return Filing.APPLIED
 
 

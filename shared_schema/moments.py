@@ -19,8 +19,9 @@ DRIFT = 100e-6
 SLEEP_AT_MOST_MS = 18 * 3_600_000
 """For so long a phone may have slept, its unsettable clock standing still, before its own clock is disbelieved."""
 
+_MILLISECOND = timedelta(milliseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_MS = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+_LAST_MS = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 
 class Occurrence(Struct, frozen=True):
@@ -40,7 +41,7 @@ def happened_at(envelope: Envelope) -> datetime:
         if not earliest_ms <= _told_ms(envelope) <= counted_ms + SLEEP_AT_MOST_MS:
             return _moment(counted_ms)
     try:
-        return envelope.occurred_at + timedelta(milliseconds=envelope.clock.offset_ms)
+        return envelope.occurred_at + envelope.clock.offset_ms * _MILLISECOND
     except OverflowError:  # a clock set to the year 9999: the device's own word is all there is
         return envelope.occurred_at
 
@@ -96,8 +97,8 @@ def _drift_ms(clock: Clock) -> int:
 
 
 def _milliseconds(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(milliseconds=1)
+    return (at - _EPOCH) // _MILLISECOND
 
 
 def _moment(time_ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=max(0, min(time_ms, _LAST_MS)))
+    return _EPOCH + max(0, min(time_ms, _LAST_MS)) * _MILLISECOND

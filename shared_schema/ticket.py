@@ -139,14 +139,14 @@ if TYPE_CHECKING:
 
 def late_evidence(ticket: Ticket) -> "tuple[LateEvidence, ...]":
     """Everything that reached the ticket after it had moved on, in the order of its kinds."""
-    groups: tuple[tuple[LateEvidence, ...], ...] = (
-        ticket.notes,
-        ticket.photos,
-        ticket.arrivals,
-        ticket.sign_offs,
-        ticket.objections,
+    everything: tuple[LateEvidence, ...] = (
+        *ticket.notes,
+        *ticket.photos,
+        *ticket.arrivals,
+        *ticket.sign_offs,
+        *ticket.objections,
     )
-    return tuple(item for group in groups for item in group if item.late)
+    return tuple([item for item in everything if item.late])
 
 
 def _decided(ticket: Ticket) -> set[str]:
