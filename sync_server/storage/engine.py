@@ -6,6 +6,7 @@ The same tables and statements serve SQLite and PostgreSQL; on PostgreSQL severa
 """
 
 import asyncio
+import logging
 import queue
 import sqlite3
 import threading
@@ -21,12 +22,17 @@ from sqlalchemy.dialects import sqlite
 from sync_server.storage import migrations
 from sync_server.storage.areas import Looking, Reading, Values, Writing
 
+log = logging.getLogger("sync_server.storage")
+
 A = TypeVar("A")
 T = TypeVar("T")
 R = TypeVarTuple("R")
 
 GROUP = 64
 """Most writes that share a transaction."""
+
+SOON_SECONDS = 0.5
+"""How long a write that nobody waits for may be put off, to share a transaction."""
 
 _NAMED_SQLITE = sqlite.dialect(paramstyle="named")
 _READERS = 4
@@ -116,6 +122,7 @@ class Storage:
         self._here = threading.local()
         self._connections: set[sa.Connection] = set()
         self._waiting: queue.SimpleQueue[_Write[Any] | None] = queue.SimpleQueue()
+        self._soon: list[_Write[Any]] = []
         self._on_feed: list[Callable[[int], None]] = []
         self._on_waiting = on_waiting
         self._writer: threading.Thread | None = None
@@ -206,6 +213,18 @@ class Storage:
         """
         return await self._written(work, about)
 
+    def write_soon(self, work: Callable[[Writing, list[A]], Sequence[object]], about: A) -> None:
+        """As `write_together`, within SOON_SECONDS, and nobody waits for it: where it fails, or the process dies
+        before it, whoever asked for it finds that out in another way, or can do without."""
+        if not self._soon:
+            asyncio.get_running_loop().call_later(SOON_SECONDS, self._take_up)
+        self._soon.append(_Write(work, about, _complain))
+
+    def _take_up(self) -> None:
+        soon, self._soon = self._soon, []
+        for write in soon:
+            self._wait(write)
+
     async def _written(self, work: Callable[[Writing, list[Any]], Sequence[T]], about: object) -> T:
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[T] = loop.create_future()
@@ -276,6 +295,7 @@ class Storage:
 
     def close(self) -> None:
         """Finish the writes that wait, then let go of the database."""
+        self._take_up()
         if self._writer is None:
             while self.write_waiting():
                 pass
@@ -358,6 +378,11 @@ def _done(writing: Writing, group: list[_Write[Any]]) -> list[Any]:
     return [results[place] for place in range(len(group))]
 
 
+def _complain(_result: object, fault: BaseException | None) -> None:
+    if fault is not None:
+        log.warning("a write that nobody waits for failed", exc_info=fault)
+
+
 def _call_in(loop: asyncio.AbstractEventLoop, settle: Callable[..., None], *arguments: object) -> None:
     try:
         loop.call_soon_threadsafe(settle, *arguments)
@@ -414,7 +439,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         "synchronous = FULL",
         "foreign_keys = ON",
         "temp_store = MEMORY",
-        "cache_size = -65536",
+        "cache_size = -24576",
         f"wal_autocheckpoint = {_LOG_PAGES}",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
