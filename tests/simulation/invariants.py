@@ -155,8 +155,8 @@ class Invariants:
         ids = {entry.id for entry in entries}
         promised = [promise.id for promise in self._world.ledger.saved.values() if promise.phone == phone.name]
         gone = {each for each in promised if each not in ids}
-        if phone.was_restored:
-            phone.was_restored = False
+        was_restored, phone.was_restored = phone.was_restored, False
+        if was_restored:
             phone.missing |= gone
             self._world.excuse("a store was put back to an old copy")
         lost = gone - phone.missing
@@ -165,7 +165,7 @@ class Invariants:
         for (name, key), texts in sorted(self._world.ledger.drafts.items()):
             if name == phone.name:
                 draft = (store.draft(key) or {}).get("text", "")
-                kept = draft in texts or texts & written or phone.missing
+                kept = draft in texts or texts & written or was_restored or phone.missing
                 self._holds("drafts survive", bool(kept), f"{name} {key}: {draft!r} is none of {sorted(texts)}")
                 self._world.ledger.drafts[name, key] = {draft}
 

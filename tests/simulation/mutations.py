@@ -174,6 +174,9 @@ MUTATIONS = (
                 "elif False:",
             ),
             Change(photo_files.PhotoFiles, "_finish", "if digest.hexdigest() != sha256:", "if False:"),
+            Change(
+                photo_files.PhotoFiles, "_take_whole", "if hashlib.sha256(data).hexdigest() != sha256:", "if False:"
+            ),
         ),
     ),
     # -- the phone ----------------------------------------------------------------------------------------------------

@@ -57,9 +57,10 @@ async def call(application: Any, sent: Sent, parts: Parts, hung_up: asyncio.Even
 
     async def receive() -> dict[str, Any]:
         if pieces:
-            delay, piece = pieces.pop(0)
+            delay, piece = pieces[0]
             if delay:
-                await asyncio.sleep(delay)
+                await asyncio.sleep(delay)  # which the office may give up, and ask again
+            pieces.pop(0)
             if not hung_up.is_set():
                 return {"type": "http.request", "body": piece, "more_body": bool(pieces) or parts.breaks}
             pieces.clear()
