@@ -70,6 +70,7 @@ def create_app(
     @contextlib.asynccontextmanager
     async def running(_app: Litestar) -> AsyncIterator[None]:
         await rescue.prepare()
+        await photo_files.settle_finished(storage, milliseconds(clock.now()))
         live.open()
         stop_telling = storage.on_feed(live.feed_is_at)
         expiring = asyncio.create_task(_expire_now_and_then(rounds, photo_files, rescue, storage, settings, clock))
@@ -88,7 +89,7 @@ def create_app(
             health,
             *round_endpoint.route_handlers(accounts, rounds, settings),
             *enrolment.route_handlers,
-            *uploads.route_handlers,
+            *uploads.route_handlers(accounts, storage, clock, photo_files, live),
             *description.route_handlers,
             *dispatch.route_handlers,
             *app_files.route_handlers,

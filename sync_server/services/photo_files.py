@@ -5,8 +5,10 @@
     set-aside/abcd…      complete but no picture: kept for a person to look at, shown to nobody
     thumbnails/<n>/ab/…  made when first asked for; may be thrown away at any time
 
-A file becomes a photo by fsync, rename and fsync of the folder, so a crash leaves an upload or a photo and nothing
-in between. Who may upload, and how it is said in HTTP, is sync.uploads'; whose an upload is, storage.uploads'.
+A file becomes a photo by fsync, rename and fsync of the folder it comes into, so a crash leaves an upload or a photo
+and nothing in between. The folder it leaves is not flushed: at worst its old name is there again after a loss of power,
+beside the new one, and is met as an upload of what is here already. Who may upload, and how it is said in HTTP, is
+sync.uploads'; whose an upload is, storage.uploads'.
 """
 
 import asyncio
@@ -29,6 +31,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from shared_schema.evidence import PHOTO_BYTES
 from sync_server.storage import Storage
+from sync_server.storage.uploads import Settled, UploadState
 
 T = TypeVar("T")
 A = TypeVarTuple("A")
@@ -88,7 +91,7 @@ class UploadBusy(Exception):
     """Another request is writing to this upload."""
 
 
-def media_type_of(head: bytes) -> str | None:
+def media_type_of(head: bytes | bytearray) -> str | None:
     """The picture format that the first twelve bytes announce; None for anything else."""
     if head.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
@@ -102,23 +105,25 @@ def media_type_of(head: bytes) -> str | None:
 class UploadFile:
     """One upload open for writing, locked against every other writer, also in other processes."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_new: bool = False) -> None:
         """Raises UploadBusy, or FileNotFoundError where there is none."""
-        self._file = path.open("r+b", buffering=0)
+        self._file = open(path, "xb" if is_new else "r+b", buffering=0, opener=_readable_by_the_group)  # noqa: SIM115
         self.asked_to_leave: Callable[[], None] = _nobody_to_ask
         """Called when somebody else wants to write; whoever writes sets it, and need not heed it."""
+        self.length = 0
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as taken:
             self._file.close()
             raise UploadBusy(path.name) from taken
+        if is_new:
+            return
         if not path.exists():  # finished or discarded between opening and locking: this is no upload any more
             self._file.close()
             raise FileNotFoundError(path)
-        self.length = os.fstat(self._file.fileno()).st_size
-        self._file.seek(self.length)
+        self.length = self._file.seek(0, os.SEEK_END)
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes | bytearray) -> None:
         rest = memoryview(data)
         while rest:
             rest = rest[self._file.write(rest) :]
@@ -138,6 +143,10 @@ class UploadFile:
         self._file.close()  # and the lock with it
 
 
+def _readable_by_the_group(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o640)
+
+
 def _nobody_to_ask() -> None:
     pass
 
@@ -152,10 +161,16 @@ class PhotoFiles:
         self._thumbnails = folder / "thumbnails"
         for each in (self._photos, self._uploads, self._set_aside, self._thumbnails):
             each.mkdir(parents=True, exist_ok=True)
+        # All at once: a folder made when its first photo comes costs every photo of that moment a flush of photos/.
+        for number in range(256):
+            (self._photos / f"{number:02x}").mkdir(exist_ok=True)
+        _flush_folder(self._photos)
+        _flush_folder(folder)
         self._open: dict[str, UploadFile] = {}
         # Decoding is slow and hungry: two at a time, and never in the threads that other work waits for.
         self._drawing = ThreadPoolExecutor(2, thread_name_prefix="thumbnails")
-        self._writing = ThreadPoolExecutor(4, thread_name_prefix="photo-files")
+        # They wait for the disk more than they work, and the disk flushes many as fast as one.
+        self._writing = ThreadPoolExecutor(8, thread_name_prefix="photo-files")
 
     def close(self) -> None:
         self._drawing.shutdown(wait=False, cancel_futures=True)
@@ -202,7 +217,16 @@ class PhotoFiles:
         except OSError:
             Path(name).unlink()
             raise
+        Path(name).chmod(0o640)
         return self._put_in_place(Path(name), hashlib.sha256(data).hexdigest(), len(data), media_type_of(data[:12]))
+
+    async def make_certain(self, sha256: str) -> bool:
+        """Whether the photo is here; if so, it is still when power is lost: whoever put it in place, a moment ago or
+        before being killed, may not have come to flush its folder."""
+        path = self.path(sha256)
+        if path is not None:
+            await self._in_writing_thread(_flush_folder, path.parent)
+        return path is not None
 
     # -- photos that are arriving ------------------------------------------------------------------------------------
 
@@ -210,12 +234,11 @@ class PhotoFiles:
         return shutil.disk_usage(self._uploads).free > size_bytes + _ROOM_TO_SPARE
 
     async def begin_upload(self, upload: str) -> None:
-        """Make the empty file, so that it is there after a crash."""
+        """Make the empty file. Its name is flushed with the first bytes that the office says it holds."""
         await self._in_writing_thread(self._begin, upload)
 
     def _begin(self, upload: str) -> None:
         self._upload_path(upload).touch(mode=0o640, exist_ok=False)
-        _flush_folder(self._uploads)
 
     async def uploaded_length(self, upload: str) -> int | None:
         """How many bytes of an unfinished upload the office durably holds; None where there is none."""
@@ -225,9 +248,11 @@ class PhotoFiles:
         try:
             with self._upload_path(upload).open("rb") as file:
                 os.fsync(file.fileno())
-                return os.fstat(file.fileno()).st_size
+                length = os.fstat(file.fileno()).st_size
         except FileNotFoundError:
             return None
+        _flush_folder(self._uploads)
+        return length
 
     async def open_upload(self, upload: str) -> UploadFile:
         """For the one who writes; must be closed by close_upload. Raises UploadBusy or FileNotFoundError.
@@ -253,15 +278,51 @@ class PhotoFiles:
         del self._open[upload]
         file.close()
 
-    async def append(self, file: UploadFile, data: bytes) -> None:
+    async def append(self, file: UploadFile, data: bytes | bytearray) -> None:
         await self._in_writing_thread(file.append, data)
 
-    async def cut(self, file: UploadFile, length: int) -> None:
-        await self._in_writing_thread(file.cut, length)
-        await self.flush(file)
+    async def append_and_flush(self, file: UploadFile, data: bytes | bytearray, *, is_new: bool) -> None:
+        """`is_new`: its name has not been flushed yet, and is not about to be another one."""
+        await self._in_writing_thread(self._append_and_flush, file, data, is_new)
 
-    async def flush(self, file: UploadFile) -> None:
-        await self._in_writing_thread(file.flush)
+    def _append_and_flush(self, file: UploadFile, data: bytes | bytearray, is_new: bool) -> None:
+        file.append(data)
+        file.flush()
+        if is_new:
+            _flush_folder(self._uploads)
+
+    async def cut(self, file: UploadFile, length: int) -> None:
+        await self._in_writing_thread(self._cut, file, length)
+
+    def _cut(self, file: UploadFile, length: int) -> None:
+        file.cut(length)
+        file.flush()
+
+    async def take_whole(self, upload: str, data: bytes | bytearray, sha256: str) -> Stored | NotAPicture | Altered:
+        """An upload from its beginning to its end: nothing is left of it where it is not what was announced.
+
+        Raises OutOfRoom.
+        """
+        return await self._in_writing_thread(self._take_whole, upload, data, sha256)
+
+    def _take_whole(self, upload: str, data: bytes | bytearray, sha256: str) -> Stored | NotAPicture | Altered:
+        if hashlib.sha256(data).hexdigest() != sha256:
+            return Altered()
+        if self.is_set_aside(sha256):
+            return NotAPicture(sha256)
+        if not self.has_room_for(len(data)):
+            raise OutOfRoom
+        path = self._upload_path(upload)
+        file = UploadFile(path, is_new=True)
+        try:
+            file.append(data)
+            file.flush()
+            return self._put_in_place(path, sha256, file.length, media_type_of(data[:12]))
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            file.close()
 
     async def finish_upload(self, upload: str, file: UploadFile, sha256: str) -> Stored | NotAPicture | Altered:
         """Verify the whole and give it its place. The file must be complete, flushed and open."""
@@ -276,8 +337,7 @@ class PhotoFiles:
             while block := whole.read(_BLOCK):
                 digest.update(block)
         if digest.hexdigest() != sha256:
-            file.cut(0)
-            file.flush()
+            self._cut(file, 0)
             return Altered()
         return self._put_in_place(path, sha256, file.length, media_type_of(head))
 
@@ -305,6 +365,20 @@ class PhotoFiles:
             await storage.write(lambda writing: writing.uploads.forget(discarded))
         await self._in_writing_thread(self._discard_orphans)
 
+    async def settle_finished(self, storage: Storage, at_ms: int) -> None:
+        """Note the end of uploads of which the process died before it came to that. Before any are taken."""
+        for upload in await storage.read(lambda reading: reading.uploads.unfinished()):
+            if self._upload_path(upload.id).exists():
+                continue
+            state = None
+            if await self.make_certain(upload.sha256):
+                state = UploadState.RECEIVED
+            elif self.is_set_aside(upload.sha256):
+                state = UploadState.SET_ASIDE
+            if state is not None:
+                settled = Settled(upload.id, state, at_ms)
+                await storage.write(lambda writing: writing.uploads.settle_all([settled]))  # noqa: B023 - done at once
+
     def _discard_orphans(self) -> None:
         older_than = time.time() - _ORPHANED_SECONDS
         for path in self._uploads.iterdir():
@@ -315,16 +389,8 @@ class PhotoFiles:
     def _put_in_place(self, source: Path, sha256: str, size_bytes: int, media_type: str | None) -> Stored | NotAPicture:
         """Move flushed bytes to where they stay."""
         target = self._set_aside / sha256 if media_type is None else self._place(sha256)
-        if not target.parent.is_dir():
-            target.parent.mkdir(exist_ok=True)
-            _flush_folder(target.parent.parent)
-        if target.is_file():
-            source.unlink()  # the same bytes came before, perhaps from another phone
-        else:
-            source.chmod(0o640)
-            source.replace(target)
+        source.replace(target)  # perhaps of the same bytes, which came before from another phone
         _flush_folder(target.parent)
-        _flush_folder(self._uploads)
         return NotAPicture(sha256) if media_type is None else Stored(sha256, size_bytes, media_type)
 
     def _place(self, sha256: str) -> Path:

@@ -4,11 +4,13 @@ How far an upload has come is not here: the length of its file is the truth (ser
 beside it could disagree after a crash.
 """
 
+from collections.abc import Sequence
 from enum import Enum
 
 import sqlalchemy as sa
 from msgspec import Struct
 
+from sync_server.storage.dialects import ForMany
 from sync_server.storage.metadata import Number, metadata
 
 uploads = sa.Table(
@@ -47,6 +49,29 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
     expires_at_ms: int
 
 
+class Settled(Struct, frozen=True):
+    """The bytes are complete and where they stay."""
+
+    id: str
+    state: UploadState
+    at_ms: int
+
+
+_BEGIN = ForMany(
+    sa.insert(uploads).values(
+        {
+            name: sa.bindparam(name)
+            for name in ("id", "device", "person", "sha256", "size_bytes", "state", "begun_at_ms", "expires_at_ms")
+        }
+    )
+)
+_SETTLE = ForMany(
+    sa.update(uploads)
+    .where(uploads.c.id == sa.bindparam("settled"))
+    .values(state=sa.bindparam("new_state"), settled_at_ms=sa.bindparam("at_ms"))
+)
+
+
 class Uploads:
     """Reads and writes within the caller's transaction."""
 
@@ -76,22 +101,33 @@ class Uploads:
         count, size_bytes = self._connection.execute(wanted).one()
         return int(count), int(size_bytes)
 
+    def unfinished(self) -> list[StoredUpload]:
+        return self._all(uploads.c.state == UploadState.UNFINISHED.value)
+
     def expired(self, at_ms: int) -> list[str]:
         ran_out = (uploads.c.state == UploadState.UNFINISHED.value) & (uploads.c.expires_at_ms <= at_ms)
         return list(self._connection.scalars(sa.select(uploads.c.id).where(ran_out)))
 
     def begin(self, upload: StoredUpload) -> None:
-        values = {
-            "id": upload.id,
-            "device": upload.device,
-            "person": upload.person,
-            "sha256": upload.sha256,
-            "size_bytes": upload.size_bytes,
-            "state": upload.state.value,
-            "begun_at_ms": upload.begun_at_ms,
-            "expires_at_ms": upload.expires_at_ms,
-        }
-        self._connection.execute(uploads.insert(), [values])
+        self.begin_all([upload])
+
+    def begin_all(self, begun: Sequence[StoredUpload]) -> None:
+        _BEGIN.execute(
+            self._connection,
+            [
+                {
+                    "id": upload.id,
+                    "device": upload.device,
+                    "person": upload.person,
+                    "sha256": upload.sha256,
+                    "size_bytes": upload.size_bytes,
+                    "state": upload.state.value,
+                    "begun_at_ms": upload.begun_at_ms,
+                    "expires_at_ms": upload.expires_at_ms,
+                }
+                for upload in begun
+            ],
+        )
 
     def extend(self, upload_id: str, expires_at_ms: int) -> None:
         self._connection.execute(
@@ -99,9 +135,12 @@ class Uploads:
         )
 
     def settle(self, upload_id: str, state: UploadState, at_ms: int) -> None:
-        """The bytes are complete and where they stay."""
-        self._connection.execute(
-            uploads.update().where(uploads.c.id == upload_id).values(state=state.value, settled_at_ms=at_ms),
+        self.settle_all([Settled(upload_id, state, at_ms)])
+
+    def settle_all(self, settled: Sequence[Settled]) -> None:
+        _SETTLE.execute(
+            self._connection,
+            [{"settled": each.id, "new_state": each.state.value, "at_ms": each.at_ms} for each in settled],
         )
 
     def forget(self, upload_ids: list[str]) -> None:
@@ -114,6 +153,10 @@ class Uploads:
         self._connection.execute(uploads.delete().where(uploads.c.state == UploadState.UNFINISHED.value))
 
     def _first(self, wanted: "sa.ColumnElement[bool]") -> StoredUpload | None:
+        found = self._all(wanted, limit=1)
+        return found[0] if found else None
+
+    def _all(self, wanted: "sa.ColumnElement[bool]", limit: int | None = None) -> list[StoredUpload]:
         columns = (
             uploads.c.id,
             uploads.c.device,
@@ -124,7 +167,5 @@ class Uploads:
             uploads.c.begun_at_ms,
             uploads.c.expires_at_ms,
         )
-        row = self._connection.execute(sa.select(*columns).where(wanted).limit(1)).mappings().first()
-        if row is None:
-            return None
-        return StoredUpload(**{**row, "state": UploadState(row["state"])})
+        rows = self._connection.execute(sa.select(*columns).where(wanted).limit(limit)).mappings()
+        return [StoredUpload(**{**row, "state": UploadState(row["state"])}) for row in rows]

@@ -150,12 +150,15 @@ def _create() -> _Object:
     size = {"type": "integer", "minimum": 1, "maximum": PHOTO_BYTES}
     metadata = {"type": "string", "pattern": "^sha256 [A-Za-z0-9+/]{86}==$"}
     return {
-        "summary": "Announce a photo, or find how much of it the office already has (tus 1.0, creation).",
+        "summary": "Announce a photo, bring as much of it as is known at once, or find how much the office already has"
+        " (tus 1.0, creation and creation-with-upload).",
         "parameters": [
             _tus(),
             _header("Upload-Length", size, "Bytes.", required=True),
             _header("Upload-Metadata", metadata, "The whole's SHA-256 in hexadecimal, as Base64.", required=True),
+            _header("Upload-Checksum", _CHECKSUM, "Of what comes along."),
         ],
+        "requestBody": {"content": {"application/offset+octet-stream": {"schema": {}}}},
         "responses": {
             "201": _empty("Where the bytes go.", "Location", "Upload-Offset", expires=True),
         }
@@ -168,6 +171,10 @@ def _create() -> _Object:
             "upload-locked",
             "too-many-uploads",
             "office-storage-full",
+            "upload-beyond-length",
+            "upload-stalled",
+            "checksum-unsupported",
+            "checksum-mismatch",
             *_ANYWHERE,
         ),
     }

@@ -30,7 +30,7 @@ def route_handlers(accounts: Accounts, rounds: Rounds, settings: Settings) -> li
     """Plain ASGI, made from what it needs: what Litestar does around a handler (a task for each dependency, signatures,
     hooks) takes several times longer than answering a phone that has nothing to say, and nearly all have nothing."""
 
-    @asgi("/sync/v1/round", copy_scope=False)
+    @asgi("/sync/v1/round", copy_scope=False, methods=("POST", "OPTIONS"))
     async def round_(scope: Scope, receive: Receive, send: Send) -> None:
         request: Request[Any, Any, Any] = Request(scope, receive, send)
         if request.method == "OPTIONS":

@@ -121,7 +121,7 @@ class Telephone(Sender):
 
 
 class Camera(Sender):
-    """One photo after the other, in pieces; an offset that was told is never taken back."""
+    """One photo after the other, whole or in pieces; an offset that was told is never taken back."""
 
     def __init__(self, running: Running, phone: Phone) -> None:
         super().__init__(running)
@@ -140,10 +140,14 @@ class Camera(Sender):
         digest = hashlib.sha256(self.photo).hexdigest()
         metadata = "sha256 " + base64.b64encode(digest.encode()).decode()
         more = {"Upload-Length": str(len(self.photo)), "Upload-Metadata": metadata}
-        begun = http.post("/sync/v1/uploads", headers=self.headers | more)
+        brought = b""
+        if self.told == 0 and random.random() < 0.5:
+            brought = self.photo
+            more["Content-Type"] = "application/offset+octet-stream"
+        begun = http.post("/sync/v1/uploads", headers=self.headers | more, content=brought)
         assert begun.status_code == 201, begun.text
         offset = int(begun.headers["Upload-Offset"])
-        assert offset >= self.told, "what was acknowledged is there after the kill"
+        assert offset >= (self.told or len(brought)), "what was acknowledged is there after the kill"
         while offset < len(self.photo):
             self.told = offset
             piece = self.photo[offset : offset + 65_536]

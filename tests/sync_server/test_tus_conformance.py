@@ -37,9 +37,12 @@ class Client:
         self.http = httpx.Client(headers=self.headers, timeout=20)
 
     def creates(self, data: bytes, **headers: str) -> httpx.Response:
+        return self.brings(data, b"", headers)
+
+    def brings(self, data: bytes, content: bytes, headers: dict[str, str]) -> httpx.Response:
         named = base64.b64encode(hashlib.sha256(data).hexdigest().encode()).decode()
         usual = {"Upload-Length": str(len(data)), "Upload-Metadata": f"sha256 {named}"}
-        return self.http.post(self.url, headers=usual | headers)
+        return self.http.post(self.url, headers=usual | headers, content=content)
 
     def created(self, data: bytes) -> str:
         answer = self.creates(data)
@@ -134,7 +137,8 @@ def test_options_needs_no_version_and_names_versions_and_extensions(client: Clie
     assert answer.status_code in {200, 204}
     assert "1.0.0" in answer.headers["Tus-Version"].split(",")
     assert int(answer.headers["Tus-Max-Size"]) > 0
-    assert set(answer.headers["Tus-Extension"].split(",")) == {"creation", "checksum", "termination", "expiration"}
+    extensions = {"creation", "creation-with-upload", "checksum", "termination", "expiration"}
+    assert set(answer.headers["Tus-Extension"].split(",")) == extensions
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "PATCH", "DELETE"])
@@ -183,6 +187,24 @@ def test_a_length_that_is_no_whole_number_is_refused(client: Client, length: str
 def test_a_length_beyond_the_maximum_is_413(client: Client) -> None:
     most = int(httpx.options(client.url).headers["Tus-Max-Size"])
     assert client.creates(PHOTO, **{"Upload-Length": str(most + 1)}).status_code == 413
+
+
+# -- creation with upload ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 1_000, 900_000, len(PHOTO)])
+def test_creation_takes_the_whole_along(client: Client, size: int) -> None:
+    photo = PHOTO[:4] + PHOTO[-size:]
+    created = client.brings(photo, photo, PIECE)
+    assert (created.status_code, created.headers["Upload-Offset"]) == (201, str(len(photo)))
+    assert client.offset(str(httpx.URL(client.url).join(created.headers["Location"]))) == len(photo)
+
+
+def test_creation_takes_a_part_along_and_the_rest_follows(client: Client) -> None:
+    created = client.brings(PHOTO, PHOTO[:70_000], PIECE)
+    assert (created.status_code, created.headers["Upload-Offset"]) == (201, "70000")
+    upload = str(httpx.URL(client.url).join(created.headers["Location"]))
+    assert client.patches(upload, 70_000, PHOTO[70_000:]).headers["Upload-Offset"] == str(len(PHOTO))
 
 
 # -- checksum ------------------------------------------------------------------------------------------------------

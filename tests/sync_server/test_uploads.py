@@ -99,13 +99,27 @@ class Sender:
 
     def start_sending(self, upload: str, offset: int, announced: int, data: bytes) -> socket.socket:
         """A request whose body stops after `data`."""
-        where = urlsplit(upload)
+        return self._start("PATCH", upload, {"Upload-Offset": str(offset)}, announced, data)
+
+    def start_bringing(self, photo: bytes, data: bytes) -> socket.socket:
+        """Creation that announces all of the photo, and whose body stops after `data`."""
+        named = base64.b64encode(sha256(photo).encode()).decode()
+        more = {"Upload-Length": str(len(photo)), "Upload-Metadata": f"sha256 {named}"}
+        return self._start("POST", self.url, more, len(photo), data)
+
+    def _start(self, method: str, url: str, more: dict[str, str], announced: int, data: bytes) -> socket.socket:
+        where = urlsplit(url)
         connection = socket.create_connection((where.hostname, where.port))
-        head = [f"PATCH {where.path} HTTP/1.1", "Host: office"]
-        head += [f"{name}: {value}" for name, value in (self.headers | BYTES).items()]
-        head += [f"Upload-Offset: {offset}", f"Content-Length: {announced}", "", ""]
-        connection.sendall("\r\n".join(head).encode() + data)
+        head = [f"{method} {where.path} HTTP/1.1", "Host: office", f"Content-Length: {announced}"]
+        head += [f"{name}: {value}" for name, value in (self.headers | BYTES | more).items()]
+        connection.sendall("\r\n".join([*head, "", ""]).encode() + data)
         return connection
+
+    def bring(self, photo: bytes, digest: str, **headers: str) -> httpx.Response:
+        """Creation with the whole photo."""
+        named = base64.b64encode(digest.encode()).decode()
+        more = {"Upload-Length": str(len(photo)), "Upload-Metadata": f"sha256 {named}"}
+        return self.http.post(self.url, headers=BYTES | more | headers, content=photo)
 
 
 def code(answer: httpx.Response) -> str:
@@ -141,7 +155,8 @@ def test_the_office_says_what_it_speaks(phone: Sender) -> None:
     assert answer.status_code == 204
     assert answer.headers["Tus-Version"] == "1.0.0"
     assert answer.headers["Tus-Max-Size"] == str(PHOTO_BYTES)
-    assert set(answer.headers["Tus-Extension"].split(",")) == {"creation", "checksum", "termination", "expiration"}
+    extensions = {"creation", "creation-with-upload", "checksum", "termination", "expiration"}
+    assert set(answer.headers["Tus-Extension"].split(",")) == extensions
     assert "sha1" in answer.headers["Tus-Checksum-Algorithm"]
 
 
@@ -188,6 +203,92 @@ def test_a_proxy_that_allows_only_post_is_no_obstacle(phone: Sender, settings: S
     assert phone.http.post(upload, headers=headers, content=data).status_code == 204
     assert received(settings, data)
     assert code(phone.http.post(upload, headers={"X-HTTP-Method-Override": "PURGE"})) == "method-not-allowed"
+
+
+# -- whole with its creation ---------------------------------------------------------------------------------------
+
+
+def states(storage: Storage) -> list[str]:
+    return [upload.state.value for upload in storage.read_now(lambda reading: list(reading.audit.uploads()))]
+
+
+def test_a_photo_brought_whole_is_received_by_one_request(phone: Sender, settings: Settings, storage: Storage) -> None:
+    data = a_picture()
+    for _ in range(2):  # the answer to the first may have been lost
+        answer = phone.bring(data, sha256(data))
+        assert (answer.status_code, answer.headers["Upload-Offset"]) == (201, str(len(data)))
+        assert received(settings, data)
+        assert phone.offset(phone.address + answer.headers["Location"]) == len(data)
+    assert list((settings.data / "uploads").iterdir()) == []
+    until(lambda: states(storage) == ["received", "received"])
+
+
+def test_a_photo_brought_whole_that_was_altered_on_the_way_leaves_nothing(
+    phone: Sender, settings: Settings, storage: Storage
+) -> None:
+    data = a_picture()
+    answer = phone.bring(data[:-1] + b"x", sha256(data))
+    assert (answer.status_code, code(answer), answer.headers["Upload-Offset"]) == (460, "checksum-mismatch", "0")
+    assert list((settings.data / "uploads").iterdir()) == []
+    assert states(storage) == []
+    assert phone.bring(data, sha256(data)).status_code == 201
+    assert received(settings, data)
+
+
+def test_what_is_brought_whole_and_is_no_picture_is_set_aside(
+    phone: Sender, settings: Settings, storage: Storage
+) -> None:
+    data = b"MZ" + bytes(500)
+    for _ in range(2):
+        assert code(phone.bring(data, sha256(data))) == "not-a-picture"
+    assert (settings.data / "set-aside" / sha256(data)).read_bytes() == data
+    until(lambda: states(storage) == ["set_aside", "set_aside"])
+
+
+def test_a_creation_cut_in_the_middle_of_its_photo_keeps_what_came(phone: Sender, settings: Settings) -> None:
+    data = a_picture(200)
+    with phone.start_bringing(data, data[:10_000]):
+        pass
+    until(lambda: phone.ask(len(data), sha256(data)).headers["Upload-Offset"] == "10000")
+    upload = phone.begin(data)
+    assert phone.send(upload, 10_000, data[10_000:]).status_code == 204
+    assert received(settings, data)
+
+
+def test_a_creation_that_brings_its_photo_slowly_becomes_an_upload_others_can_go_on_with(
+    phone: Sender, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "_AT_ONCE_SECONDS", 0.05)
+    data = a_picture(200)
+    with phone.start_bringing(data, data[:10_000]) as connection:
+        until(lambda: any((settings.data / "uploads").iterdir()))
+        connection.sendall(data[10_000:])
+        assert connection.recv(1000).startswith(b"HTTP/1.1 201 ")
+    assert received(settings, data)
+
+
+def test_a_part_brought_with_its_creation_is_checked_by_its_own_checksum(phone: Sender, settings: Settings) -> None:
+    data = a_picture(200)
+    named = base64.b64encode(sha256(data).encode()).decode()
+    more = {"Upload-Length": str(len(data)), "Upload-Metadata": f"sha256 {named}"}
+    wrong = "sha256 " + base64.b64encode(bytes(32)).decode()
+    answer = phone.http.post(phone.url, headers=BYTES | more | {"Upload-Checksum": wrong}, content=data[:1000])
+    assert (code(answer), answer.headers["Upload-Offset"]) == ("checksum-mismatch", "0")
+    assert phone.offset(phone.begin(data)) == 0
+
+
+def test_what_was_received_and_not_noted_when_the_office_died_is_noted_when_it_starts(
+    phone: Sender, settings: Settings, storage: Storage, clock: StandingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Storage, "write_soon", lambda *_: None)
+    data, no_picture = a_picture(), b"MZ" + bytes(500)
+    half = phone.begin(a_picture(seed=2))
+    phone.bring(data, sha256(data))
+    phone.bring(no_picture, sha256(no_picture))
+    assert states(storage) == ["unfinished"] * 3
+    with served(create_app(settings, storage, clock)):
+        assert sorted(states(storage)) == ["received", "set_aside", "unfinished"]
+    assert phone.offset(half) == 0
 
 
 # -- cut, resumed, damaged ---------------------------------------------------------------------------------------------
@@ -264,7 +365,6 @@ def test_a_photo_named_before_the_crash_is_found(phone: Sender, settings: Settin
     data = a_picture()
     upload = phone.begin(data)
     place = settings.data / "photos" / sha256(data)[:2]
-    place.mkdir()
     (settings.data / "uploads" / upload.rsplit("/", 1)[1]).unlink()
     (place / sha256(data)).write_bytes(data)
     assert phone.offset(upload) == len(data)
