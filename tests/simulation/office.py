@@ -254,7 +254,7 @@ class Office:
         for _ in range(_STARTS):
             try:
                 await self.start(with_power_lost=with_power_lost)
-            except StorageUnavailable as fault:  # a full disk, mostly
+            except (StorageUnavailable, OSError) as fault:  # a full disk, mostly; or it dies as it starts
                 last = fault
                 await asyncio.sleep(5)
             else:
