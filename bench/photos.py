@@ -47,15 +47,18 @@ def _dealt(pictures: Sequence[bytes]) -> list[list[bytes]]:
 
 
 def _bare(pictures: Sequence[bytes]) -> load.Phone:
-    for picture in pictures:
-        yield load.request("POST", "/photo", picture, "Content-Type: image/jpeg")
+    return load.in_turn([load.request("POST", "/photo", picture, "Content-Type: image/jpeg") for picture in pictures])
 
 
 def _uploads(pictures: Sequence[bytes], token: str) -> load.Phone:
-    """Created and sent as a phone does it: tus 1.0, content-addressed."""
+    """Created and sent as a phone does it: tus 1.0, content-addressed; the hashes are as old as the photos."""
+    names = [b64encode(hashlib.sha256(picture).hexdigest().encode()).decode() for picture in pictures]
+    return _sent(list(zip(pictures, names, strict=True)), token)
+
+
+def _sent(pictures: Sequence[tuple[bytes, str]], token: str) -> load.Phone:
     asks = (f"Authorization: Bearer {token}", "Tus-Resumable: 1.0.0")
-    for picture in pictures:
-        named = b64encode(hashlib.sha256(picture).hexdigest().encode()).decode()
+    for picture, named in pictures:
         metadata = f"Upload-Metadata: sha256 {named}"
         created = yield load.request("POST", "/sync/v1/uploads", b"", *asks, f"Upload-Length: {len(picture)}", metadata)
         yield load.request(
