@@ -43,6 +43,8 @@ _BASE64 = {
     88: "[A-Za-z0-9+/]{85}[AQgw]==",
 }
 """Length of the text → pattern: 16, 20, 32 and 64 bytes in their one spelling (RFC 4648, section 3.5)."""
+_BASE64_OF_65_BYTES = "[A-Za-z0-9+/]{86}[AEIMQUYcgkosw048]="
+"""As long as that of 64."""
 _CHECKSUM: _Object = {
     "anyOf": [
         {"type": "string", "pattern": f"^{algorithm} {_BASE64[length]}$"}
@@ -282,6 +284,7 @@ def _schemas() -> _Object:
     version = {"type": "integer", "minimum": OLDEST_PROTOCOL, "maximum": PROTOCOL}
     for name in ("RoundRequest", "EnrolRequest"):
         schemas[name]["properties"]["protocol"] = version
+    schemas["Reference"]["properties"]["rescue_key"]["pattern"] = f"^{_BASE64_OF_65_BYTES}$"
     # What is left undecoded in the messages (Raw). Anything may be brought as an operation; what is answered is known.
     schemas["RoundRequest"]["properties"]["ops"]["items"] = {"anyOf": [_ref("Envelope"), {}]}
     schemas["RoundReply"]["properties"]["verdicts"]["items"] = _ref("Verdict")
