@@ -381,7 +381,6 @@ def test_a_picture_stands_where_a_photo_cannot_be_drawn(live: Live, settings: Se
     ticket, damaged = live.office.received(), b"\xff\xd8\xff" + bytes(5000)
     sha256 = hashlib.sha256(damaged).hexdigest()
     place = settings.data / "photos" / sha256[:2] / sha256
-    place.parent.mkdir()
     place.write_bytes(damaged)
     live.office.decide(ticket, AddPhoto(sha256, len(damaged), "image/jpeg", PhotoSlot.REPORTED))
     page = live.open(f"/tickets/{ticket}")
