@@ -81,7 +81,8 @@ class Invariants:
 
     def answered(self, process: "Process", sent: Sent, answer: Answer) -> None:
         """As an answer leaves the office."""
-        self._world.remember(sent)
+        if answer.status < 500 and answer.status != 429:  # otherwise it was not taken in, and news the next time
+            self._world.remember(sent)
         is_full = self._world.office.disk.is_full
         self._holds("nothing crashes", answer.status != 500 or is_full, f"500 to {sent.method} {sent.path}")
         if sent.path != "/sync/v1/round" or answer.status != 200:
