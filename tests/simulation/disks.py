@@ -129,6 +129,8 @@ class SimulatedDisk:
 
     def delete(self, name: str) -> None:
         self.power.used()
+        if self.manner is Manner.BROWSER:  # as in opfs.js, where deleting is cutting to no bytes, and flushed
+            self._turn_to(name)
         self.files.pop(name, None)
 
     def exists(self, name: str) -> bool:
@@ -141,11 +143,15 @@ class SimulatedDisk:
         if data is not None and self.is_full and at + len(data) > len(content.seen):
             raise DiskFault(FULL)
         self.writes += 1
-        if self.manner is Manner.BROWSER and self._written_last != name:
-            if self._written_last in self.files:
-                self.files[self._written_last].flush()
-            self._written_last = name
+        if self.manner is Manner.BROWSER:
+            self._turn_to(name)
         content.change(at, data)
+
+    def _turn_to(self, name: str) -> None:
+        """Before another file than the last is written to, that one is flushed."""
+        if self._written_last != name and self._written_last in self.files:
+            self.files[self._written_last].flush()
+        self._written_last = name
 
     def sync(self, content: _Content) -> None:
         self.power.used()

@@ -223,11 +223,11 @@ class World:
                 return
             offer = await self.at_desk(lambda office: office.accounts.offer_enrolment(phone.person, by=None))
             for _ in range(3):
-                if offer is None or phone.app is not app:
+                if offer is None or phone.app is not app or app.enrolling is not None:  # somebody else is at it
                     break
-                app.enrolling = self.loop.create_task(app.engine.enrol(offer.key, phone.name))
-                await asyncio.wait([app.enrolling])
-                tried, app.enrolling = app.enrolling, None
+                tried = app.enrolling = self.loop.create_task(app.engine.enrol(offer.key, phone.name))
+                await asyncio.wait([tried])
+                app.enrolling = None
                 if not tried.cancelled() and tried.exception() is None and isinstance(tried.result(), Identity):
                     self.trace.note("enrolled", f"{phone.name} {tried.result().device}")
                     return
