@@ -181,17 +181,15 @@ def _continuing(in_order: Iterable[Arrived], head: Head) -> tuple[list[Arrived],
     """
     fresh: list[Arrived] = []
     repeated: list[Arrived] = []
-    before = last_hash = head.last_hash
     following = head.received_through + 1
     for each in in_order:
         if each.sequence == following:
             fresh.append(each)
-            before, last_hash = last_hash, each.hash
             following += 1
         elif head.received_through < each.sequence < following:
+            before = fresh[-2].hash if len(fresh) > 1 else head.last_hash
             if _follows(each, before) and not _follows(fresh[-1], before):
                 fresh[-1], each = each, fresh[-1]
-                last_hash = fresh[-1].hash
             repeated.append(each)
         elif each.sequence > following:
             break

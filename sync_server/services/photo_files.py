@@ -367,17 +367,16 @@ class PhotoFiles:
 
     async def settle_finished(self, storage: Storage, at_ms: int) -> None:
         """Note the end of uploads of which the process died before it came to that. Before any are taken."""
+        settled: list[Settled] = []
         for upload in await storage.read(lambda reading: reading.uploads.unfinished()):
             if self._upload_path(upload.id).exists():
                 continue
-            state = None
             if await self.make_certain(upload.sha256):
-                state = UploadState.RECEIVED
+                settled.append(Settled(upload.id, UploadState.RECEIVED, at_ms))
             elif self.is_set_aside(upload.sha256):
-                state = UploadState.SET_ASIDE
-            if state is not None:
-                settled = Settled(upload.id, state, at_ms)
-                await storage.write(lambda writing: writing.uploads.settle_all([settled]))  # noqa: B023 - done at once
+                settled.append(Settled(upload.id, UploadState.SET_ASIDE, at_ms))
+        if settled:
+            await storage.write(lambda writing: writing.uploads.settle_all(settled))
 
     def _discard_orphans(self) -> None:
         older_than = time.time() - _ORPHANED_SECONDS

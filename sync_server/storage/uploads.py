@@ -108,9 +108,6 @@ class Uploads:
         ran_out = (uploads.c.state == UploadState.UNFINISHED.value) & (uploads.c.expires_at_ms <= at_ms)
         return list(self._connection.scalars(sa.select(uploads.c.id).where(ran_out)))
 
-    def begin(self, upload: StoredUpload) -> None:
-        self.begin_all([upload])
-
     def begin_all(self, begun: Sequence[StoredUpload]) -> None:
         _BEGIN.execute(
             self._connection,
@@ -133,9 +130,6 @@ class Uploads:
         self._connection.execute(
             uploads.update().where(uploads.c.id == upload_id).values(expires_at_ms=expires_at_ms),
         )
-
-    def settle(self, upload_id: str, state: UploadState, at_ms: int) -> None:
-        self.settle_all([Settled(upload_id, state, at_ms)])
 
     def settle_all(self, settled: Sequence[Settled]) -> None:
         _SETTLE.execute(

@@ -1,7 +1,6 @@
 """POST /sync/v1/round: a phone's RoundRequest in, a RoundReply out (docs/sync-protocol.md)."""
 
 import asyncio
-import contextlib
 from typing import Any
 
 from isal import igzip
@@ -17,7 +16,6 @@ from sync_server.accounts import Accounts, device_identity
 from sync_server.problems import Problem, limited_body
 from sync_server.services.rounds import Rounds
 from sync_server.settings import Settings
-from sync_server.storage import StorageUnavailable
 
 _WORTH_COMPRESSING = 8_000
 """Bytes. A list of tickets shrinks to a fifth, on a country road the difference between seconds and a minute."""
@@ -48,9 +46,8 @@ def route_handlers(accounts: Accounts, rounds: Rounds, settings: Settings) -> li
             raise Problem("upgrade-required")
         reply = await rounds.round(identity, asked)
         await _answer(send, reply, request.headers.get("accept-encoding", ""))
-        # The phone has its answer by now: what it says it holds is for the desk, and it will say so again.
-        with contextlib.suppress(StorageUnavailable):
-            await accounts.heard_from(identity, request.headers.get("doorstep-holding", ""))
+        # The phone has its answer by now: what it says it holds is for the desk.
+        await accounts.heard_from(identity, request.headers.get("doorstep-holding", ""))
 
     return [round_]
 

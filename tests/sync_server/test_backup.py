@@ -202,7 +202,7 @@ def test_uploads_that_were_arriving_begin_anew(
     upload = StoredUpload(
         id="0" * 32, device="d", person=CHEN.id, sha256="a" * 64, size_bytes=9, begun_at_ms=0, expires_at_ms=9**15
     )
-    storage.write_now(lambda writing: writing.uploads.begin(upload))
+    storage.write_now(lambda writing: writing.uploads.begin_all([upload]))
     (data / "uploads" / upload.id).write_bytes(b"half")
     made = backups.back_up(settings, tmp_path / "backups", MONDAY, quietly)
     restored = replace(settings, data=tmp_path / "restored")
