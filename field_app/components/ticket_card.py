@@ -10,9 +10,10 @@ from field_app.components import badges, text
 from field_app.components.boundary import memo
 from field_app.components.identifiers import identified
 from field_app.state.app import Handler
-from field_app.state.day import FINISHED, window_start
+from field_app.state.day import CONTACT_SHOWN, FINISHED, window_start
 from field_app.words import Words
 from shared_schema.lifecycle import Kind, Severity, Status
+from shared_schema.regions import district
 from shared_schema.ticket import Ticket
 
 _DIGITS = "0123456789:–"
@@ -48,13 +49,18 @@ def TicketCard(
     lines = _when(window, severity, status, is_next)
     if past or (is_next and day != today):
         lines.insert(0, text.note(words.near_day(day, today), color=theme.ATTENTION if late else theme.QUIET))
-    name = ticket.customer.name
     lines += _who_and_what(
-        f"{name}　{ticket.customer.region}" if ticket.customer.region else name,
+        "　".join(part for part in (ticket.customer.name, _where(ticket)) if part),
         what(ticket, words),
         ticket.problem if is_next else None,
     )
     return identified(f"ticket-{ticket.number}", _card(lines, on_open, is_next))
+
+
+def _where(ticket: Ticket) -> str:
+    """What tells the places of a day apart, in as far as it may be known yet."""
+    street = ticket.customer.address if ticket.status in CONTACT_SHOWN else ""
+    return " ".join(part for part in (district(ticket.customer.region), street) if part)
 
 
 def rehearsal(words: Words) -> ft.Control:

@@ -16,6 +16,7 @@ from field_app.components.step_line import step_line
 from field_app.components.ticket_card import product, what
 from field_app.state.app import AppState, Handler
 from field_app.state.current import use_app
+from field_app.state.day import CONTACT_SHOWN
 from field_app.state.history import Happening, history
 from field_app.state.steps import steps, times
 from field_app.store import EntryState
@@ -24,7 +25,6 @@ from shared_schema.evidence import PhotoSlot
 from shared_schema.lifecycle import ON_VISIT, OVER, Status
 from shared_schema.ticket import Ticket
 
-_CONTACT_SHOWN = ON_VISIT | {Status.SIGNED_OFF}
 _AT_THE_DOOR = frozenset({Status.ARRIVED, Status.WORKING, Status.WAITING, Status.WORK_DONE, Status.OBJECTED})
 
 _ICONS = {
@@ -108,7 +108,7 @@ def _head(app: AppState, ticket: Ticket) -> ft.Control:
         window = ticket.assignment.window
         day = words.near_day(window.start.astimezone().date(), app.today())
         controls.append(badges.fact(ft.Icons.SCHEDULE, f"{day}　{words.window(window)}"))
-    if ticket.status in _CONTACT_SHOWN:
+    if ticket.status in CONTACT_SHOWN:
         controls += _contact(words, ticket, brief=at_the_door)
     else:
         if ticket.customer.region:

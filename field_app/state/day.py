@@ -6,11 +6,14 @@ from operator import itemgetter
 
 from msgspec import Struct
 
-from shared_schema.lifecycle import OVER, Status
+from shared_schema.lifecycle import ON_VISIT, OVER, Status
 from shared_schema.ticket import Ticket
 
 FINISHED = OVER | {Status.SIGNED_OFF, Status.SOLVED_REMOTELY}
 """Statuses in which nothing is left for the technician to do."""
+
+CONTACT_SHOWN = ON_VISIT | {Status.SIGNED_OFF}
+"""Statuses in which a technician sees the customer's phone number and street (product.md, rule 4)."""
 
 UNDER_WAY = frozenset({Status.TRAVELLING, Status.ARRIVED, Status.WORKING, Status.WORK_DONE, Status.OBJECTED})
 

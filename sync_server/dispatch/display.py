@@ -1,16 +1,14 @@
 """How dates, times, numbers and money look to one reader at one moment. Sentences are sync_server.words."""
 
-import re
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from babel import dates, numbers
 from markupsafe import Markup
 
+from shared_schema import regions
 from shared_schema.ticket import Window
 from sync_server.words import Words
-
-_PROVINCE = re.compile(r"^[^省区]{2,8}(省|自治区)\s*")
 
 
 class Display:
@@ -96,8 +94,8 @@ class Display:
 
     @staticmethod
     def district(region: str) -> str:
-        """A region without its province, for where there is little room and the province goes without saying."""
-        return _PROVINCE.sub("", region) or region
+        """For where there is little room, and province and city would swallow what tells the places apart."""
+        return regions.district(region)
 
     # -- numbers -------------------------------------------------------------------------------------------------------
 

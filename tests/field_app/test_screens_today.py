@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from field_app.state.day import visits
 from shared_schema.lifecycle import Severity, Status
-from shared_schema.ticket import Assignment, Ticket, Window
+from shared_schema.ticket import Assignment, Customer, Ticket, Window
 from tests.builders.clocks import MONDAY
 from tests.builders.tickets import an_assigned_ticket
 from tests.field_app.hand import Hand
@@ -86,9 +86,21 @@ def test_a_card_says_when_where_and_how_grave(hand: Hand) -> None:
 
     async def look(screen: Screen) -> None:
         card = screen.text("ticket-A")
-        for words in ("10:00–12:00", "上海市徐汇区", "紧急", "已派单"):
+        for words in ("10:00–12:00", "何女士　徐汇区", "紧急", "已派单"):
             assert words in card
         assert "桂平路" not in card, "the address is for after acceptance"
+
+    hand.does(look)
+
+
+def test_a_card_begins_the_address_with_what_tells_places_apart(hand: Hand) -> None:
+    """All of a day's visits lie in one city; the street is there from acceptance on (product.md, rule 4)."""
+    customer = Customer("顾女士", "13900000017", "广东省深圳市福田区", "景田路 8 号")
+    hand.given(a_visit("A", 1, customer=customer), a_visit("B", 3, customer=customer, status=Status.ACCEPTED))
+
+    async def look(screen: Screen) -> None:
+        assert "顾女士　福田区" in screen.text("ticket-A").splitlines()
+        assert "顾女士　福田区 景田路 8 号" in screen.text("ticket-B").splitlines()
 
     hand.does(look)
 
