@@ -1,15 +1,18 @@
-"""The yardstick: the least there is to do, by the standard library's sqlite3 in this process, and nothing else.
+"""The yardsticks: the least there is to do, by the standard library's sqlite3 in this process, and nothing else.
 
-A row in a log and a row of a ticket for each operation, 50 to a transaction, as durable as the server
-(`synchronous=FULL`). Nothing is judged, looked up by other columns, or answered.
+50 operations to a transaction, as durable as the server (`synchronous=FULL`). Nothing is judged or answered. `bare`
+writes a row in a log and a row of a ticket for each operation into the narrowest tables that could do; `same_tables`
+writes into the office's own, with their indexes, the very rows that the office has written.
 """
 
 import sqlite3
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from bench.office import Plan
 
@@ -69,6 +72,63 @@ def bare(database: Path, plans: Sequence[Plan]) -> float:
     seconds = time.perf_counter() - started
     connection.close()
     return seconds
+
+
+def same_tables(database: Path, written: Path) -> float:
+    """Seconds for what the office at `written` has made of `database`, the one it began with, which is changed."""
+    rounds = _written(written)
+    connection = _connected(database)
+    started = time.perf_counter()
+    for each in rounds:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("SELECT received_through, last_hash FROM journals WHERE device = ?", each.journal[:1])
+        connection.executemany("INSERT INTO operations VALUES (?, ?, ?, ?, ?, ?, ?, ?)", each.operations)
+        connection.executemany(
+            "UPDATE tickets SET version = ?, position = ?, status = ?, late = ?, data = ? WHERE id = ?", each.tickets
+        )
+        connection.execute(
+            "INSERT INTO journals (device, received_through, last_hash, signed_through, signed_hash, signed_key,"
+            " signature, signed_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            each.journal,
+        )
+        connection.execute("UPDATE counters SET value = value + ? WHERE name = 'feed'", (len(each.operations),))
+        connection.execute("COMMIT")
+    seconds = time.perf_counter() - started
+    connection.close()
+    return seconds
+
+
+class _Written(Struct):
+    """The rows of one phone's round."""
+
+    operations: list[tuple[Any, ...]]
+    tickets: list[tuple[Any, ...]]
+    journal: tuple[Any, ...]
+
+
+def _written(database: Path) -> list[_Written]:
+    """By phone, in the order of the feed: of its operations, of the tickets they changed, and of its journal."""
+    connection = sqlite3.connect(database)
+    operations: dict[str, list[tuple[Any, ...]]] = {}
+    for row in connection.execute(
+        "SELECT position, id, device, sequence, ticket, received_at_ms, verdict, raw FROM operations ORDER BY position"
+    ):
+        operations.setdefault(row[2], []).append(row)
+    journals = {
+        row[0]: row
+        for row in connection.execute(
+            "SELECT device, received_through, last_hash, signed_through, signed_hash, signed_key, signature,"
+            " signed_at_ms FROM journals"
+        )
+    }
+    tickets = {
+        row[-1]: row for row in connection.execute("SELECT version, position, status, late, data, id FROM tickets")
+    }
+    connection.close()
+    return [
+        _Written(rows, [tickets[ticket] for ticket in sorted({row[4] for row in rows})], journals[device])
+        for device, rows in operations.items()
+    ]
 
 
 def _turn_of(plans: Sequence[Plan], place: int) -> list[list[bytes]]:
