@@ -17,6 +17,7 @@ a worker does not see visibility by itself.
 """
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -126,6 +127,7 @@ class BrowserDevice:
         self._keys = BrowserKeys()
         self._page = Page()
         self._channel: Any = None
+        self._looking: asyncio.Task[None] | None = None
 
     @property
     def platform(self) -> str:
@@ -201,6 +203,15 @@ class BrowserDevice:
 
     def belong_to(self, _link: str, /) -> bool:
         return False  # the app is the office's own that served it
+
+    def look_for_update(self) -> None:
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.get_running_loop().create_task(self._look_for_update())
+
+    async def _look_for_update(self) -> None:
+        """Only a page knows its service worker."""
+        with contextlib.suppress(PageFailed):
+            await self._page.ask("update")
 
     def on_maybe_online(self, callback: Callable[[], None]) -> None:
         def hinted(_: Any) -> None:

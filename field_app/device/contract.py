@@ -173,6 +173,13 @@ class Device(Protocol):
         """Take the office's address out of an enrolment link, where the app did not come from an office; else False."""
         ...
 
+    def look_for_update(self) -> None:
+        """Have a newer version of this app fetched, where it comes from the office; it takes over at a later start.
+
+        Returns at once; where there is none, or no network, nothing happens.
+        """
+        ...
+
     def on_maybe_online(self, callback: Callable[[], None]) -> None:
         """Call back when the place hints that the network may have returned (a hint, never the truth)."""
         ...

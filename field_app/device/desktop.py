@@ -161,6 +161,9 @@ class DesktopDevice:
     def belong_to(self, _link: str, /) -> bool:
         return False  # DOORSTEP_OFFICE_URL names the office
 
+    def look_for_update(self) -> None:
+        """What was installed is updated by whoever installed it."""
+
     def on_maybe_online(self, callback: Callable[[], None]) -> None:
         """A desktop gives no hint; the engine's own patience serves."""
 

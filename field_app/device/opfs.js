@@ -1,9 +1,17 @@
 // SQLite's files straight on the origin private file system: an Emscripten file system whose only files are
 // FileSystemSyncAccessHandles opened in advance. Used by browser.py; works only in a dedicated worker.
 //
-// Order of writes. SQLite's own fsync never reaches us (it is a no-op in Pyodide), so the order in which bytes become
-// durable is made here: whenever the file being written changes (journal, database, journal again), the file written
-// before is flushed first. What is left after a commit is flushed by `flush()`, which the store calls.
+// Order of writes. SQLite's own fsync never reaches us (it is fdatasync, a no-op in Pyodide), and of what was written
+// since a flush the loss of power leaves any part. So the order in which bytes become durable is made here, as SQLite
+// asks for it with synchronous=FULL (https://sqlite.org/atomiccommit.html, 3.7 to 3.11):
+//
+// * Whenever the file being written changes (journal, database, journal again), the one written before is flushed.
+// * The journal's header says how many of its records are to be played back. It is written last, before them, and only
+//   once they are there: their checksums would not tell most of a page from zeros.
+// * A file that was cut is flushed at once: cutting the journal is the commit, and a journal that comes back under the
+//   next one's records would be played back in part.
+//
+// What else is left is flushed by `flush()`, which the store calls after a commit.
 (() => {
   const NO_ENTRY = 44, NOT_PERMITTED = 63, INPUT_OUTPUT = 29, NO_SPACE = 51, INVALID = 28;  // WASI errno
   const BLOCK = 4096;
@@ -48,19 +56,21 @@
     // A file of no bytes is one that is not there: handles cannot be created later, so they all exist from the start.
     const present = new Set(Object.keys(handles).filter((name) => sizes[name] > 0));
     let unflushed = null;
+    let end = 0;  // of the last write
     const flush = () => {
       if (unflushed === null) return;
       handles[unflushed].flush();
       unflushed = null;
     };
-    const changing = (name) => {
-      if (unflushed !== name) flush();
+    const changing = (name, position) => {
+      if (unflushed !== name || (name.endsWith('-journal') && position < end)) flush();
       unflushed = name;
     };
     const resize = (name, size) => {
-      changing(name);
+      changing(name, size);
       handles[name].truncate(size);
       sizes[name] = size;
+      flush();
     };
     const attributes = (node, size, links) => {
       const time = new Date(node.changedAt);
@@ -88,7 +98,8 @@
         stream.node.changedAt = Date.now();
         const name = stream.node.name;
         return attempt(() => {
-          changing(name);
+          changing(name, position);
+          end = position + length;
           try {
             const written = handles[name].write(buffer.subarray(offset, offset + length), { at: position });
             sizes[name] = Math.max(sizes[name], position + written);
@@ -119,7 +130,7 @@
         return makeFile(parent, name);
       },
       unlink(parent, name) {
-        attempt(() => { resize(name, 0); flush(); });
+        attempt(() => resize(name, 0));
         present.delete(name);
       },
       rename: () => fail(NOT_PERMITTED),

@@ -104,6 +104,8 @@ class SyncEngine:
             if is_of_another and self._store.may_become_another():  # else the entries would lose their owner
                 self._store.enrol_as_new_device()
                 answer = await self._service.enrol(self._enrolment(key, device_name, public_key))
+            if isinstance(answer, UpgradeRequired):
+                self._device.look_for_update()
             if isinstance(answer, Offline | SignedOut | UpgradeRequired | RefusedRequest):
                 return answer
             identity = Identity(answer.device, answer.person, answer.name, answer.token)
@@ -200,6 +202,8 @@ class SyncEngine:
                 signed_out=isinstance(outcome.away, SignedOut),
                 upgrade_required=outcome.upgrade or isinstance(outcome.away, UpgradeRequired),
             )
+            if self.status.upgrade_required:
+                self._device.look_for_update()
             if outcome.away is None:
                 self._store.proven()
             return outcome

@@ -1,5 +1,6 @@
 """The published app as a browser meets it: loading it, keeping it, updating it, and where it must refuse."""
 
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -11,6 +12,15 @@ from tools.driving.wire import Wire
 from tools.publish.__main__ import ROOT, publish
 
 FIRST_LOAD_BYTES = 15_000_000
+NEWER_ONE_WAITS = "navigator.serviceWorker.getRegistration().then((r) => !!(r && r.waiting))"
+
+
+def _source(folder: Path) -> Path:
+    """The app's own source, to be changed."""
+    for name in ("field_app", "shared_schema", "assets"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "main.py", folder)
+    return folder
 
 
 def test_the_app_crosses_the_wire_once_and_an_update_brings_only_what_changed(
@@ -32,19 +42,13 @@ def test_the_app_crosses_the_wire_once_and_an_update_brings_only_what_changed(
     assert sorted(app_files) == sorted(set(app_files))
     assert wire.bytes_down <= FIRST_LOAD_BYTES
 
-    source = tmp_path / "source"
-    for name in ("field_app", "shared_schema", "assets"):
-        shutil.copytree(ROOT / name, source / name)
-    shutil.copy(ROOT / "main.py", source)
+    source = _source(tmp_path / "source")
     with (source / "main.py").open("a", encoding="utf-8") as main:
         main.write("\n# a new version\n")
     publish(served, source=source)
     wire.reset()
     phone.open(f"{wire.address}/app/")
-    until(
-        lambda: phone.page.evaluate("navigator.serviceWorker.getRegistration().then((r) => !!(r && r.waiting))"),
-        "the new version, waiting",
-    )
+    until(lambda: phone.page.evaluate(NEWER_ONE_WAITS), "the new version, waiting")
     phone.open(f"{wire.address}/app/")
     phone.see("enrol")
     brought = {path.removeprefix("/app/").partition("?")[0] for path in wire.fetched()}
@@ -52,6 +56,38 @@ def test_the_app_crosses_the_wire_once_and_an_update_brings_only_what_changed(
     assert phone.page.evaluate("navigator.serviceWorker.getRegistration().then((r) => !r.waiting)")
     assert gone_out(browser) == []
     wire.close()
+
+
+def test_an_app_the_office_calls_too_old_fetches_the_newer_one_at_once(
+    office: Office, open_browser: Callable[..., Chromium], app_folder: Path, tmp_path: Path
+) -> None:
+    """An app that speaks no protocol of today's is to be enrolled. The office asks for an update; the app fetches it
+    while its page stays open, and at the next start the very same key is taken."""
+    old, served = _source(tmp_path / "old"), tmp_path / "app"
+    spoken = old / "shared_schema" / "sync_protocol.py"
+    spoken.write_text(re.sub(r"^PROTOCOL = .*$", "PROTOCOL = 0", spoken.read_text("utf-8"), flags=re.M), "utf-8")
+    publish(served, source=old)
+    office.stop()
+    office.serve_app_from(served)
+    office.start()
+    browser = open_browser("technician")
+    phone = AppOnScreen(browser.start())
+    phone.open(f"{office.address}/app/")
+    phone.can_open_offline()
+    shutil.rmtree(served)
+    shutil.copytree(app_folder, served)
+
+    key = office.enrolment_link("t-chen").partition("#enrol=")[2]
+    phone.type("enrol-key", key)
+    phone.tap("enrol-submit")
+    phone.see("enrol-error")
+    until(lambda: phone.page.evaluate(NEWER_ONE_WAITS), "the new version, waiting")
+
+    phone.open(f"{office.address}/app/")
+    phone.type("enrol-key", key)
+    phone.tap("enrol-submit")
+    phone.see("today")
+    assert gone_out(browser) == []
 
 
 def test_what_the_screen_calls_saved_survives_a_kill_and_a_second_tab_is_refused(

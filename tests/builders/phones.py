@@ -72,6 +72,7 @@ class StoryDevice:
         self.key = KeyInMind(random.Random(f"key {seed}").randbytes(32))
         self.state = StorageState(1_000_000, 100_000_000, persisted=False, may_be_evicted=True)
         self.asked_to_persist = 0
+        self.looked_for_update = 0
         self.shared: dict[str, bytes] = {}
         self.sharing = Sharing.SHARED
 
@@ -116,6 +117,9 @@ class StoryDevice:
 
     def belong_to(self, _link: str, /) -> bool:
         return False
+
+    def look_for_update(self) -> None:
+        self.looked_for_update += 1
 
     def on_maybe_online(self, callback: Callable[[], None]) -> None:
         self.maybe_online = callback

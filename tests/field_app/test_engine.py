@@ -105,8 +105,10 @@ def test_an_office_of_another_protocol_asks_for_an_update(office: ScriptedOffice
     office.says(problem(426, "upgrade-required"))
     assert office.run(office.engine.run_round()).away == UpgradeRequired()
     assert office.engine.status.upgrade_required
+    assert office.phone.device.looked_for_update == 1, "at once, and not when the browser would look by itself"
     office.says(httpx.Response(200, content=encode({"protocol": protocol, "news": []})))
     assert office.run(office.engine.run_round()).away == UpgradeRequired()
+    assert office.phone.device.looked_for_update == 2
     assert office.phone.store.counts().operations == 1
 
 

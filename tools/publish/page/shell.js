@@ -85,6 +85,12 @@ async function keepForOffline() {
   });
 }
 
+// It is fetched whole and then waits for the next start.
+async function lookForUpdate() {
+  const registration = await navigator.serviceWorker.getRegistration();
+  if (registration) await registration.update();
+}
+
 function tellPython() {
   // Python runs in a worker, which cannot see whether the page is visible.
   const channel = new BroadcastChannel('doorstep-hints');
@@ -94,8 +100,7 @@ function tellPython() {
     channel.postMessage('maybe online');
     if (Date.now() - lookedForUpdateAt < HOUR_MS) return;  // by itself the browser looks only when a page is opened
     lookedForUpdateAt = Date.now();
-    const registration = await navigator.serviceWorker.getRegistration();
-    if (registration) await registration.update().catch(() => {});
+    await lookForUpdate().catch(() => {});
   };
   document.addEventListener('visibilitychange', tell);
   window.addEventListener('pageshow', tell);
@@ -106,6 +111,7 @@ function tellPython() {
 const services = {
   persist: async () => Boolean(navigator.storage.persist && await navigator.storage.persist()),
   standalone: async () => navigator.standalone === true || matchMedia('(display-mode: standalone)').matches,
+  update: lookForUpdate,
   share: ({ name, blob }) => handOn(name, blob),
 };
 channelToPython.port1.onmessage = async ({ data }) => {
