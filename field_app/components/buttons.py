@@ -6,17 +6,22 @@ from field_app import theme
 from field_app.components.identifiers import identified
 from field_app.state.app import Handler
 
+_LINE_HEIGHT = 1.4
 
-def _style(background: str | None, color: str, border: str | None = None, size: int = theme.BODY) -> ft.ButtonStyle:
+
+def _style(
+    background: str | None, color: str, height: int, border: str | None = None, size: int = theme.BODY
+) -> ft.ButtonStyle:
+    """So high with a label in one line; larger text, and more lines of it, make the button higher."""
     return ft.ButtonStyle(
         bgcolor=background,
         color=color,
         icon_color=color,
         elevation=0,
-        padding=ft.Padding.symmetric(horizontal=16, vertical=8),
+        padding=ft.Padding.symmetric(horizontal=16, vertical=(height - size * _LINE_HEIGHT) / 2),
         shape=ft.RoundedRectangleBorder(radius=theme.RADIUS_CARD),
         side=ft.BorderSide(1, border) if border else None,
-        text_style=ft.TextStyle(size=size, weight=ft.FontWeight.W_600, font_family=theme.FONT),
+        text_style=ft.TextStyle(size=size, height=_LINE_HEIGHT, weight=ft.FontWeight.W_600, font_family=theme.FONT),
     )
 
 
@@ -34,17 +39,38 @@ def primary(
     return identified(
         identifier,
         ft.FilledButton(
-            label,
+            _label(label),
             icon=icon,
             on_click=on_click,
             disabled=busy or resting,
-            height=theme.TOUCH + 4,
             width=None if expand else float("inf"),
             expand=expand,
-            style=_style(theme.tint(theme.INK) if busy else theme.PRIMARY, theme.QUIET if busy else theme.ON_PRIMARY),
+            style=_style(
+                theme.tint(theme.INK) if busy else theme.PRIMARY,
+                theme.QUIET if busy else theme.ON_PRIMARY,
+                theme.TOUCH + 4,
+            ),
         ),
         expand=expand,
     )
+
+
+def held(identifier: str, label: str, *, on_hold: Handler, on_tap: Handler) -> ft.Control:
+    """What must not be done by a mere tap: `on_hold` comes once the finger has stayed for half a second."""
+    return identified(
+        identifier,
+        ft.FilledButton(
+            _label(label),
+            on_click=on_tap,
+            on_long_press=on_hold,
+            width=float("inf"),
+            style=_style(theme.PRIMARY, theme.ON_PRIMARY, theme.TOUCH + 4),
+        ),
+    )
+
+
+def _label(words: str) -> ft.Text:
+    return ft.Text(words, text_align=ft.TextAlign.CENTER)
 
 
 def secondary(
@@ -62,13 +88,12 @@ def secondary(
     return identified(
         identifier,
         ft.OutlinedButton(
-            label,
+            _label(label),
             icon=icon,
             on_click=on_click,
             url=url,
-            height=height,
             expand=expand,
-            style=_style(None, color, theme.LINE, theme.NOTE),
+            style=_style(None, color, height, theme.LINE, theme.NOTE),
         ),
         expand=expand,
     )
@@ -84,7 +109,7 @@ def quiet(
 ) -> ft.Control:
     return identified(
         identifier,
-        ft.TextButton(label, icon=icon, on_click=on_click, height=48, style=_style(None, color, size=theme.NOTE)),
+        ft.TextButton(_label(label), icon=icon, on_click=on_click, style=_style(None, color, 48, size=theme.NOTE)),
     )
 
 

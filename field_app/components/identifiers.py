@@ -20,7 +20,7 @@ own element is an `input` or `textarea` inside the identified one.
     hand-over    hand-over · statement · rating-1…rating-5 · comment · signer · accept · object · hand-back
     signature    signature · signature-pad · signature-clear · signature-clear-sure · signature-submit
     objection    objection · objection-words · objection-photo · objection-submit
-    handed back  handed-back · back-to-ticket
+    handed back  handed-back · back-to-ticket (held) · hold-on (once it was only tapped) · read-on
     sync         sync · saved-through · received-through · entry-<sequence> · last-round · to-attention attend ·
                  storage storage-keep · rescue rescue-make rescue-made
     attention    attention · refusal-<sequence> · typed-<sequence> · correct-<n> again-<n> note-<n> withdraw-<n>

@@ -1,5 +1,9 @@
 """The phone in the customer's hand: what was found and done, in plain words, to be accepted or objected to.
 
+These pages are locked: the customer may end their part at any time, and what they entered is kept, but that leads to a
+page that asks them to give the phone back. From there only the technician's press and hold leads to the ticket: other
+customers' names and addresses lie behind it, and a tap is too easily made.
+
 What is shown is `state.statement`, sentence by sentence; the moment the customer accepts or objects, that very text is
 kept with the draft, so that what is signed is what was read, even if the phone is killed on the way.
 """
@@ -70,7 +74,7 @@ def while_customer_decides(page: Callable[[AppState, Ticket], ft.Control]) -> ft
     if ticket is None:
         return gone(app, ticket_id)
     if ticket.status is not Status.WORK_DONE:
-        return handed_back(app, ticket)
+        return HandedBack(app, ticket)
     return page(app, ticket)
 
 
@@ -86,17 +90,8 @@ def HandOver(app: AppState, ticket: Ticket) -> ft.Control:
     rating, set_rating = ft.use_state(draft.number("rating"))
     fault, set_fault = ft.use_state("")
     here = f"/tickets/{ticket.id}/hand-over"
-    held: ft.MutableRef[Callable[[], None]] = ft.use_ref(None)
-
-    def hold() -> None:
-        held.current = app.hold(here)
-
-    def let_go() -> None:
-        if held.current is not None:
-            held.current()
-
     # The pages the customer holds lie one upon the other, this one undermost: while it is there, it keeps them all.
-    ft.use_effect(hold, dependencies=[], cleanup=let_go)
+    _stay_with_the_customer(app, ticket, here)
 
     def rate(chosen: int) -> None:
         draft.keep("rating", chosen)
@@ -153,7 +148,10 @@ def HandOver(app: AppState, ticket: Ticket) -> ft.Control:
         ft.Row(
             [
                 buttons.quiet(
-                    "hand-back", words("hand-over.back"), app.going(f"/tickets/{ticket.id}"), color=theme.QUIET
+                    "hand-back",
+                    words("hand-over.back"),
+                    app.going(f"/tickets/{ticket.id}/handed-back"),
+                    color=theme.QUIET,
                 )
             ],
             alignment=ft.MainAxisAlignment.CENTER,
@@ -180,9 +178,26 @@ def HandOver(app: AppState, ticket: Ticket) -> ft.Control:
     return paper_view(here, body, foot)
 
 
+def _stay_with_the_customer(app: AppState, ticket: Ticket, home: str) -> None:
+    """While the component that asks for it is there, the browser's back button leads to no page but the customer's."""
+    held: ft.MutableRef[Callable[[], None]] = ft.use_ref(None)
+
+    def hold() -> None:
+        held.current = app.hold(home, f"/tickets/{ticket.id}/hand")
+
+    def let_go() -> None:
+        if held.current is not None:
+            held.current()
+
+    ft.use_effect(hold, dependencies=[], cleanup=let_go)
+
+
 def _missing(words: str) -> ft.Control:
     return ft.Row(
-        [ft.Icon(ft.Icons.ERROR_OUTLINE, size=20, color=theme.ATTENTION), text.note(words, color=theme.ATTENTION)],
+        [
+            ft.Icon(ft.Icons.ERROR_OUTLINE, size=20, color=theme.ATTENTION),
+            text.flexible(text.note(words, color=theme.ATTENTION)),
+        ],
         alignment=ft.MainAxisAlignment.CENTER,
         spacing=6,
     )
@@ -266,36 +281,50 @@ def HandedBackPage() -> ft.Control:
     app = use_app()
     ticket_id = ft.use_route_params().get("ticket", "")
     ticket = app.ticket(ticket_id)
-    return gone(app, ticket_id) if ticket is None else handed_back(app, ticket)
+    return gone(app, ticket_id) if ticket is None else HandedBack(app, ticket)
 
 
-def handed_back(app: AppState, ticket: Ticket) -> ft.View:
-    """Thanks to the customer, and the way back to the technician."""
+@component
+def HandedBack(app: AppState, ticket: Ticket) -> ft.Control:
+    """Thanks to the customer, whatever they decided, and the technician's way back."""
     words = app.words
-    objected = ticket.status is Status.OBJECTED
+    is_tapped, set_tapped = ft.use_state(False)
+    here = f"/tickets/{ticket.id}/handed-back"
+    _stay_with_the_customer(app, ticket, here)
+    if ticket.status in {Status.SIGNED_OFF, Status.CLOSED}:
+        name, icon, role = "signed", ft.Icons.VERIFIED_OUTLINED, theme.RECEIVED
+    elif ticket.status is Status.OBJECTED:
+        name, icon, role = "objected", ft.Icons.FEEDBACK_OUTLINED, theme.SAVED
+    else:  # not yet; or the office has meanwhile cancelled the ticket or given it away
+        name, icon, role = "undecided", ft.Icons.SMARTPHONE_OUTLINED, theme.INFORMATION
     line = saved_line(app, ticket.id)
     body: list[ft.Control] = [
         ft.Container(height=56),
-        ft.Icon(
-            ft.Icons.FEEDBACK_OUTLINED if objected else ft.Icons.VERIFIED_OUTLINED,
-            size=72,
-            color=theme.SAVED if objected else theme.RECEIVED,
-        ),
-        identified(
-            "handed-back",
-            text.title(words("handed-back.objected" if objected else "handed-back.signed"), align=ft.TextAlign.CENTER),
-        ),
+        ft.Icon(icon, size=72, color=role),
+        identified("handed-back", text.title(words(f"handed-back.{name}"), align=ft.TextAlign.CENTER)),
         ft.Container(
-            text.body(
-                words("handed-back.objected-next" if objected else "handed-back.signed-next"),
-                color=theme.QUIET,
-                align=ft.TextAlign.CENTER,
-            ),
+            text.body(words(f"handed-back.{name}-next"), color=theme.QUIET, align=ft.TextAlign.CENTER),
             alignment=ft.Alignment.CENTER,
         ),
     ]
     foot: list[ft.Control] = [
         *([line] if line is not None else []),
-        buttons.primary("back-to-ticket", words("handed-back.technician"), app.going(f"/tickets/{ticket.id}")),
+        *(
+            [identified("hold-on", text.note(words("handed-back.hold"), align=ft.TextAlign.CENTER))]
+            if is_tapped
+            else []
+        ),
+        buttons.held(
+            "back-to-ticket",
+            words("handed-back.technician"),
+            on_hold=app.going(f"/tickets/{ticket.id}"),
+            on_tap=app.doing(lambda: set_tapped(True)),
+        ),
     ]
-    return paper_view(f"/tickets/{ticket.id}/handed-back", body, foot)
+    if ticket.status is Status.WORK_DONE:
+        foot.append(
+            buttons.quiet(
+                "read-on", words("handed-back.read-on"), app.going(f"/tickets/{ticket.id}/hand-over"), color=theme.QUIET
+            )
+        )
+    return paper_view(here, body, foot)

@@ -59,6 +59,8 @@ class AppState(ft.Observable):
         self._unsubscribe: Callable[[], None] = lambda: None
         self._ways: dict[str, Handler] = {}
         self._asked = ""
+        self._holds: list[tuple[str, str]] = []
+        self._follow: Any = None
         self._rested: asyncio.TimerHandle | None = None
         self.phone = phone
         self.belonging = Belonging(phone.store.identity() is not None)
@@ -177,25 +179,31 @@ class AppState(ft.Observable):
         if self._page is not None:
             self._page.navigate(route)
 
-    def hold(self, within: str) -> Callable[[], None]:
-        """From now on only `go` leads out of these pages, not the browser's back button; returns what ends it."""
+    def hold(self, home: str, within: str) -> Callable[[], None]:
+        """From now on only `go` leads out of the pages that begin with `within`; the browser's back button leads to
+        `home`, which is one of them. Returns what ends it. One such page may take over from another in any order."""
         page = self._page
         if page is None:
             return lambda: None
-        follow: Any = page.on_route_change
-        self._asked = within
-
-        def changed(event: Any) -> None:
-            if event.route == self._asked or event.route.startswith(within):
-                follow(event)
-            else:
-                page.navigate(within)
+        hold = (home, within)
+        if not self._holds:
+            self._follow = page.on_route_change
+            page.on_route_change = self._route_changed
+        self._holds.append(hold)
+        self._asked = home
 
         def let_go() -> None:
-            page.on_route_change = follow
+            self._holds.remove(hold)
+            if not self._holds:
+                page.on_route_change = self._follow
 
-        page.on_route_change = changed
         return let_go
+
+    def _route_changed(self, event: Any) -> None:
+        if event.route == self._asked or any(event.route.startswith(within) for _, within in self._holds):
+            self._follow(event)
+        elif self._page is not None:
+            self._page.navigate(self._holds[-1][0])
 
     def doing(self, work: Callable[[], Awaitable[None] | None]) -> Handler:
         """A handler of any event that does `work`."""

@@ -135,9 +135,15 @@ class Screen:
     # -- doing --------------------------------------------------------------------------------------------------------
 
     async def tap(self, identifier: str) -> None:
+        await self._press(identifier, "click")
+
+    async def hold(self, identifier: str) -> None:
+        await self._press(identifier, "long_press")
+
+    async def _press(self, identifier: str, how: str) -> None:
         for control in _within(self.find(identifier)):
-            if getattr(control, "on_click", None) is not None and not getattr(control, "disabled", False):
-                await self._send(control, "click", None)
+            if getattr(control, f"on_{how}", None) is not None and not getattr(control, "disabled", False):
+                await self._send(control, how, None)
                 return
         raise AssertionError(f"nothing to press in {identifier}")
 

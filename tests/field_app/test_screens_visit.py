@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+from msgspec.structs import replace
 
 from field_app.components.signature_pad import Strokes
 from shared_schema.evidence import PhotoSlot, digest
@@ -60,7 +61,7 @@ def test_a_whole_visit_is_tapped_from_the_list_to_the_signature(hand: Hand, lang
         await screen.draw("signature-pad", [[(10, 10), (60, 90), (120, 20)], [(30, 30), (90, 30)]])
         await screen.tap("signature-submit")
         assert screen.shows("handed-back")
-        await screen.tap("back-to-ticket")
+        await screen.hold("back-to-ticket")
         assert screen.shows("saved-on-phone")
 
     hand.does(visit, language=language)
@@ -172,7 +173,7 @@ def test_an_objection_leads_back_to_the_work(hand: Hand) -> None:
         await screen.type("objection-words", "灯还是闪")
         await screen.tap("objection-submit")
         assert screen.shows("handed-back")
-        await screen.tap("back-to-ticket")
+        await screen.hold("back-to-ticket")
         assert "灯还是闪" in screen.text("step-finish_work")
         await screen.tap("next-action")
         await screen.tap("next-action")
@@ -336,9 +337,58 @@ def test_the_browsers_back_button_does_not_lead_the_customer_into_the_technician
         await screen.go(here)
         assert screen.shows("hand-back"), "the camera for an objection is the customer's, too"
         await screen.tap("hand-back")
+        await screen.go(here)
+        assert screen.shows("back-to-ticket")
+        await screen.hold("back-to-ticket")
         assert screen.shows("next-action")
         await screen.go("/")
         assert screen.shows("today")
+
+    hand.does(visit)
+
+
+def test_the_customer_may_give_the_phone_back_and_only_the_technician_goes_on(hand: Hand) -> None:
+    """Whoever is not ready ends their part with a tap; a tap goes no further, and what was entered is there again."""
+    ticket = an_assigned_ticket()
+    hand.given(ticket)
+
+    async def visit(screen: Screen) -> None:
+        await screen.go(f"/tickets/{ticket.id}")
+        await reach_the_work(screen)
+        await finish(screen)
+        await screen.tap("next-action")
+        await screen.tap("rating-4")
+        await screen.type("comment", "等我先生回来再签")
+        await screen.tap("hand-back")
+        assert not screen.shows("hold-on")
+        await screen.tap("back-to-ticket")
+        assert screen.shows("hold-on"), "it is said what to do instead"
+        await screen.tap("read-on")
+        assert screen.value("comment") == "等我先生回来再签"
+        await screen.tap("hand-back")
+        await screen.hold("back-to-ticket")
+        await screen.tap("next-action")
+        assert screen.value("comment") == "等我先生回来再签"
+        await screen.tap("accept")
+        assert screen.shows("signature"), "the stars are there, too"
+
+    hand.does(visit)
+
+
+def test_a_ticket_cancelled_while_the_customer_reads_is_not_called_signed(hand: Hand) -> None:
+    ticket = an_assigned_ticket()
+    hand.given(ticket)
+
+    async def visit(screen: Screen) -> None:
+        await screen.go(f"/tickets/{ticket.id}")
+        await reach_the_work(screen)
+        await finish(screen)
+        await screen.tap("next-action")
+        words = hand.state.words
+        hand.given(replace(hand.ticket(ticket.id), status=Status.CANCELLED, version=40))
+        await screen.settle()
+        assert screen.text("handed-back") == words("handed-back.undecided")
+        assert not screen.shows("read-on")
 
     hand.does(visit)
 
@@ -355,7 +405,7 @@ def test_what_the_customer_objected_to_stays_in_sight_during_the_rework(hand: Ha
         await screen.tap("object")
         await screen.type("objection-words", "灯还在闪")
         await screen.tap("objection-submit")
-        await screen.tap("back-to-ticket")
+        await screen.hold("back-to-ticket")
         await screen.tap("next-action")
         assert "灯还在闪" in screen.text("step-finish_work")
 

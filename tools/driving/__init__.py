@@ -291,6 +291,15 @@ class AppOnScreen:
         named = f"[flt-semantics-identifier='{identifier}']"
         self.page.locator(f"{named}[flt-tappable], {named} [flt-tappable]").first.click()
 
+    def hold(self, identifier: str) -> None:
+        """Press it and keep the finger there until it has gone."""
+        box = self.see(identifier).bounding_box()
+        assert box is not None
+        self.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        self.page.mouse.down()
+        self.find(identifier).first.wait_for(state="detached")
+        self.page.mouse.up()
+
     def type(self, identifier: str, words: str) -> None:
         field = self.see(identifier).locator("input, textarea").first
         field.click()
