@@ -2,6 +2,7 @@
 
     python -m tools.screenshots docs/pictures               the pictures of the README: Chinese, light, the chosen few
     python -m tools.screenshots --every /tmp/pictures       every screen of phone and desk, zh and en, light and dark
+    python -m tools.screenshots --every --large /tmp/large  the same with the phone 360 wide and its text at 150 %
 
 The phone is 390 × 844, the desk 1440 × 900. An office of its own is filled for it and thrown away afterwards.
 """
@@ -20,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from PIL import Image, ImageDraw
-from playwright.sync_api import CDPSession, Page, Playwright, sync_playwright
+from playwright.sync_api import CDPSession, Page, Playwright, Route, sync_playwright
 
 from sync_server.sample import demo
 from sync_server.settings import Settings
@@ -31,6 +32,11 @@ from tools.publish.__main__ import BUILD, publish
 
 TECHNICIAN = "t-chen"
 PHONE = (390, 844)
+SMALL_PHONE = (360, 780)
+LARGE_TEXT = """
+  addEventListener('DOMContentLoaded', () => { document.documentElement.style.fontSize = '24px'; });
+"""
+"""Flutter's web engine takes the scale of text from the page's font size, which is 16 px as browsers come."""
 DESK = (1440, 900)
 SHARPNESS = 2
 COLOURS = 256
@@ -51,6 +57,12 @@ class Look(Struct, frozen=True):
     language: str
     """As the catalogues name it."""
     theme: str
+    is_large: bool = False
+    """Text at 150 % on a small phone."""
+
+    @property
+    def phone(self) -> tuple[int, int]:
+        return SMALL_PHONE if self.is_large else PHONE
 
     @property
     def suffix(self) -> str:
@@ -138,7 +150,7 @@ def _browsers(playwright: Playwright, work: Path) -> Iterator[Callable[..., Chro
 
 
 def _work_through(office: Office, open_one: Callable[..., Chromium], album: Album, look: Look) -> None:
-    dispatcher, technician = open_one("desk", DESK), open_one("phone", PHONE)
+    dispatcher, technician = open_one("desk", DESK), open_one("phone", look.phone)
     desk = _desk(office, dispatcher, album, look)
     ticket = desk.take(Request())
     number = desk.number()
@@ -150,6 +162,8 @@ def _work_through(office: Office, open_one: Callable[..., Chromium], album: Albu
 
     page = technician.start()
     page.add_init_script(REMEMBER_PICTURES)
+    if look.is_large:
+        page.add_init_script(LARGE_TEXT)
     phone = _phone(office, page, album, look, link)
     phone.see(f"ticket-{number}")
     album.take(page, "phone-today")
@@ -159,31 +173,68 @@ def _work_through(office: Office, open_one: Callable[..., Chromium], album: Albu
     phone.can_open_offline()
     office.stop()
     _visit(phone, album)
-    phone.tap("back-to-ticket")
+    phone.hold("back-to-ticket")
     phone.see("saved-on-phone")
     album.take(page, "phone-ticket-signed")
     phone.tap("status-line")
     phone.see("standing-offline")
     album.take(page, "phone-sync-offline")
+    phone.tap("nav-me")
+    phone.scroll_to("leave-phone")
+    phone.tap("leave-phone")
+    phone.see("held")
+    album.take(page, "phone-leave")
+    phone.tap("status-line")
 
+    page.context.route("**/sync/v1/round", _refuse_the_problem)
     office.start()
     desk.page.locator(".signature svg path").wait_for()
     desk.see_photos(2)
     album.take(desk.page, "desk-ticket")
     album.take(desk.page, "desk-ticket-whole", whole=True)
-    phone.tap("nav-sync")
+    phone.see("attend")
     album.take(page, "phone-sync")
+    phone.tap("attend")
+    phone.see("attention")
+    album.take(page, "phone-attention")
+    phone.tap("status-line")
     phone.tap("nav-me")
     phone.see("me")
     album.take(page, "phone-me")
     phone.tap("prices")
     album.take(page, "phone-prices")
+    second = AppOnScreen(page.context.new_page())
+    _prepare(second.page, office, look)
+    second.open(f"{office.address}/app/")
+    second.see("failure")
+    album.take(second.page, "phone-failure")
+    second.page.close()
     desk.page.goto(f"{office.address}/tickets?chosen={ticket}")
     desk.page.wait_for_selector("#list")
     album.take(desk.page, "desk-tickets")
+    desk.page.goto(f"{office.address}/tickets?words=%E6%97%A0%E6%AD%A4%E4%BA%BA")
+    album.take(desk.page, "desk-tickets-none")
     for place in ("attention", "technicians", "devices", "sync-health", "rescue", "prices", "tickets/new"):
         desk.page.goto(f"{office.address}/{place}")
         album.take(desk.page, f"desk-{place.replace('/', '-')}")
+    desk.page.click("#intake footer button.primary")
+    desk.page.wait_for_selector("#intake .fault, #intake [aria-invalid=true]")
+    album.take(desk.page, "desk-tickets-new-faults")
+
+
+def _refuse_the_problem(route: Route) -> None:
+    """The office's answer, but for one operation, as if it had been decided there meanwhile: the page of what needs
+    attention has something to show."""
+    answer = route.fetch()
+    said = answer.json()
+    for verdict in said.get("verdicts", ()):
+        if verdict["sequence"] == _PROBLEM:
+            verdict.update(filing="refused", rejection={"code": "changed_meanwhile"})
+    route.fulfill(response=answer, json=said)
+
+
+_PROBLEM = 5
+"""Which of the phone's operations confirms the problem (see _visit)."""
 
 
 def _visit(phone: AppOnScreen, album: Album) -> None:
@@ -241,13 +292,19 @@ def _desk(office: Office, dispatcher: Chromium, album: Album, look: Look) -> Des
 
 def _phone(office: Office, page: Page, album: Album, look: Look, link: str) -> AppOnScreen:
     """Enrolled, in the language and theme wanted."""
-    page.emulate_media(color_scheme="dark" if look.theme == "dark" else "light")
     phone = AppOnScreen(page)
-    page.goto(f"{office.address}/app/manifest.json")
-    _sharpen(page, PHONE)
-    phone.open(f"{office.address}/app/")
+    _prepare(page, office, look)
+    page.goto(f"{office.address}/app/", wait_until="domcontentloaded")
+    page.wait_for_selector("#shell[data-state]")
+    album.take(page, "phone-opening")
+    phone.wake()
+    phone.tap(f"language-{look.language}")
     phone.see("enrol")
     album.take(page, "phone-enrol")
+    phone.type("enrol-key", "ABCD-EFGH-JKLM-NPQR")
+    phone.tap("enrol-submit")
+    phone.see("enrol-error")
+    album.take(page, "phone-enrol-unknown")
     page.goto(f"{office.address}/app/manifest.json")
     phone.open(link)
     phone.tap("nav-me")
@@ -255,6 +312,12 @@ def _phone(office: Office, page: Page, album: Album, look: Look, link: str) -> A
     phone.tap(f"theme-{look.theme}")
     phone.tap("nav-today")
     return phone
+
+
+def _prepare(page: Page, office: Office, look: Look) -> None:
+    page.emulate_media(color_scheme="dark" if look.theme == "dark" else "light")
+    page.goto(f"{office.address}/app/manifest.json")
+    _sharpen(page, look.phone)
 
 
 def _film(work: Path) -> Path:
@@ -278,8 +341,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--every", action="store_true", help="every screen, both languages, light and dark")
     parser.add_argument("--look", action="append", default=[], metavar="zh_CN-light", help="with --every: only these")
+    parser.add_argument("--large", action="store_true", help="a phone 360 wide, its text at 150 %%")
     chosen = parser.parse_args()
-    every = [Look(*pair) for pair in itertools.product(("zh_CN", "en"), ("light", "dark"))]
+    every = [Look(*pair, is_large=chosen.large) for pair in itertools.product(("zh_CN", "en"), ("light", "dark"))]
     looks = [look for look in every if not chosen.look or f"{look.language}-{look.theme}" in chosen.look]
     photograph(chosen.folder, looks if chosen.every else every[:1], None if chosen.every else FOR_README)
 

@@ -74,6 +74,11 @@ def facts_row(*items: ft.Control | None) -> ft.Control:
     return ft.Row([item for item in items if item is not None], wrap=True, spacing=8, run_spacing=4)
 
 
+def headed(head: ft.Control, badge: ft.Control) -> ft.Control:
+    """The badge at the end of the head's line, and in a line of its own where large text leaves no room for both."""
+    return ft.Row([head, badge], alignment=ft.MainAxisAlignment.SPACE_BETWEEN, wrap=True, spacing=8, run_spacing=4)
+
+
 def fact(icon: ft.IconData, words: str, *, color: str = theme.INK) -> ft.Control:
     """One fact in one line or more, with the icon at its first line."""
     return ft.Row(

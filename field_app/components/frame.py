@@ -81,7 +81,7 @@ def StatusLine(app: AppState) -> ft.Control:
                 ft.Row(
                     [
                         ft.Icon(icon, size=16, color=role),
-                        text.small(sentence, color=role, lines=1, expand=True),
+                        text.small(sentence, color=role, expand=True),
                         text.small(beside, color=theme.SAVED) if beside else ft.Container(),
                     ],
                     spacing=6,
@@ -147,7 +147,7 @@ def _place(app: AppState, words: Words, name: str, here: str, waiting: int) -> f
                 alignment=ft.MainAxisAlignment.CENTER,
                 horizontal_alignment=ft.CrossAxisAlignment.CENTER,
             ),
-            height=64,
+            padding=ft.Padding.symmetric(vertical=10),
             ink=True,
             on_click=app.going(route),
         ),

@@ -32,7 +32,10 @@ def Thumb(
     if data is None:
         return ft.Container(
             ft.Column(
-                [ft.Icon(ft.Icons.CLOUD_OUTLINED, color=theme.QUIET), text.small(words("photo.at-office"), lines=2)],
+                [
+                    ft.Icon(ft.Icons.CLOUD_OUTLINED, color=theme.QUIET),
+                    text.small(words("photo.at-office"), lines=2, align=ft.TextAlign.CENTER),
+                ],
                 alignment=ft.MainAxisAlignment.CENTER,
                 horizontal_alignment=ft.CrossAxisAlignment.CENTER,
                 spacing=2,
@@ -94,14 +97,19 @@ def slot(
                 ft.Column(
                     [
                         ft.Icon(ft.Icons.ADD_A_PHOTO_OUTLINED, color=role, size=26),
-                        text.small(words("photo.more") if photos else words("photo.take"), color=role, strong=True),
+                        text.small(
+                            words("photo.more") if photos else words("photo.take"),
+                            color=role,
+                            strong=True,
+                            align=ft.TextAlign.CENTER,
+                        ),
                     ],
                     alignment=ft.MainAxisAlignment.CENTER,
                     horizontal_alignment=ft.CrossAxisAlignment.CENTER,
                     spacing=4,
                 ),
                 width=THUMB,
-                height=THUMB,
+                padding=ft.Padding.symmetric(horizontal=4, vertical=(THUMB - 51) / 2),  # as high as wide, or higher
                 bgcolor=theme.tint(role),
                 border=ft.Border.all(1, ft.Colors.with_opacity(0.4, role)),
                 border_radius=theme.RADIUS_FIELD,

@@ -27,7 +27,7 @@ def saved_line(app: AppState, ticket_id: str) -> ft.Control | None:
     return identified(
         identifier,
         ft.Row(
-            [ft.Icon(icon, size=18, color=role), text.note(words, color=role, strong=True)],
+            [ft.Icon(icon, size=18, color=role), text.flexible(text.note(words, color=role, strong=True))],
             spacing=6,
             alignment=ft.MainAxisAlignment.CENTER,
         ),

@@ -84,10 +84,17 @@ def small(
     strong: bool = False,
     lines: int | None = None,
     expand: bool | None = None,
+    align: ft.TextAlign = ft.TextAlign.START,
 ) -> ft.Text:
-    return _text(value, theme.SMALL, color, strong=strong, lines=lines, expand=expand)
+    return _text(value, theme.SMALL, color, strong=strong, lines=lines, expand=expand, align=align)
 
 
 def large_body(value: str, *, color: str | None = theme.INK, strong: bool = False) -> ft.Text:
     """One step larger than body: what a customer reads."""
     return _text(value, 19, color, strong=strong, selectable=False)
+
+
+def flexible(words: ft.Text) -> ft.Text:
+    """In a row: as wide as its words are, and in more lines where there is no room for one."""
+    words.expand = words.expand_loose = True
+    return words

@@ -51,11 +51,9 @@ def _refusal(app: AppState, refusal: Refusal, is_withdrawing: bool, ask: Callabl
     words, entry = app.words, refusal.entry
     kind = f"operation.{entry.kind}"
     lines: list[ft.Control] = [
-        ft.Row(
-            [
-                text.strong(words.shared(kind) if words.knows_shared(kind) else entry.kind, expand=True),
-                badges.entry_badge(EntryState.REFUSED, words),
-            ]
+        badges.headed(
+            text.strong(words.shared(kind) if words.knows_shared(kind) else entry.kind),
+            badges.entry_badge(EntryState.REFUSED, words),
         ),
         text.small(
             words(

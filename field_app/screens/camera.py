@@ -22,6 +22,7 @@ from shared_schema.ticket import Ticket
 _WHITE = "#FFFFFF"
 _QUIET = "#C9D1CE"
 _BLACK = "#0B0E0D"
+_ROOM = ft.Padding.symmetric(horizontal=12, vertical=14)
 
 _STARTING, _READY, _TAKING = "starting", "ready", "taking"
 
@@ -238,9 +239,11 @@ def _controls(
             # Opened by the client itself: a browser allows it only while the finger is still on the button.
             action=ft.PickFiles(picker, file_type=ft.FilePickerFileType.IMAGE, allow_multiple=True, with_data=True),
             style=ft.ButtonStyle(
-                color=_WHITE, icon_color=_WHITE, text_style=ft.TextStyle(size=theme.NOTE, font_family=theme.FONT)
+                color=_WHITE,
+                icon_color=_WHITE,
+                padding=_ROOM,
+                text_style=ft.TextStyle(size=theme.NOTE, font_family=theme.FONT),
             ),
-            height=48,
         ),
     )
     done = identified(
@@ -250,9 +253,9 @@ def _controls(
             on_click=app.going(back),
             style=ft.ButtonStyle(
                 color=_WHITE,
+                padding=_ROOM,
                 text_style=ft.TextStyle(size=theme.BODY, weight=ft.FontWeight.W_600, font_family=theme.FONT),
             ),
-            height=48,
         ),
     )
     shutter = identified(

@@ -149,7 +149,9 @@ def _card(app: AppState, credential: Credential) -> list[ft.Control]:
                                     size=16,
                                     color=theme.RECEIVED if good else theme.ATTENTION,
                                 ),
-                                text.small(until, color=theme.RECEIVED if good else theme.ATTENTION, strong=True),
+                                text.flexible(
+                                    text.small(until, color=theme.RECEIVED if good else theme.ATTENTION, strong=True)
+                                ),
                             ],
                             spacing=4,
                         ),

@@ -180,9 +180,12 @@ def WaitPage() -> ft.Control:
                             ),
                         ],
                         alignment=ft.MainAxisAlignment.CENTER,
+                        wrap=True,
                         spacing=8,
+                        run_spacing=0,
+                        run_alignment=ft.MainAxisAlignment.CENTER,
                     ),
-                    height=theme.TOUCH + 8,
+                    padding=ft.Padding.symmetric(horizontal=4, vertical=16),
                     bgcolor=theme.tint(theme.PRIMARY) if reason == choice else theme.SURFACE,
                     border=ft.Border.all(
                         2 if reason == choice else 1, theme.PRIMARY if reason == choice else theme.LINE
@@ -200,6 +203,8 @@ def WaitPage() -> ft.Control:
             )
         ],
         spacing=10,
+        intrinsic_height=True,
+        vertical_alignment=ft.CrossAxisAlignment.STRETCH,
     )
     return _form(
         app,

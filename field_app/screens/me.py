@@ -150,12 +150,20 @@ def _choices(choices: list[tuple[str, str, bool, Handler]]) -> ft.Control:
                     ft.Row(
                         [
                             *([ft.Icon(ft.Icons.CHECK, size=18, color=theme.PRIMARY)] if chosen else []),
-                            text.note(label, color=theme.PRIMARY if chosen else theme.INK, strong=chosen),
+                            text.note(
+                                label,
+                                color=theme.PRIMARY if chosen else theme.INK,
+                                strong=chosen,
+                                align=ft.TextAlign.CENTER,
+                            ),
                         ],
                         alignment=ft.MainAxisAlignment.CENTER,
+                        wrap=True,  # the sign above the word where large text leaves no room for both in one line
                         spacing=6,
+                        run_spacing=0,
+                        run_alignment=ft.MainAxisAlignment.CENTER,
                     ),
-                    height=48,
+                    padding=ft.Padding.symmetric(horizontal=4, vertical=12),
                     bgcolor=theme.tint(theme.PRIMARY) if chosen else None,
                     border=ft.Border.all(1, theme.PRIMARY if chosen else theme.LINE),
                     border_radius=theme.RADIUS_FIELD,
@@ -169,6 +177,8 @@ def _choices(choices: list[tuple[str, str, bool, Handler]]) -> ft.Control:
             for identifier, label, chosen, on_click in choices
         ],
         spacing=8,
+        intrinsic_height=True,
+        vertical_alignment=ft.CrossAxisAlignment.STRETCH,
     )
 
 

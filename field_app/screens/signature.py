@@ -170,8 +170,8 @@ def _submit(label: str, on_click: Handler) -> ft.Control:
             label,
             icon=ft.Icons.CHECK,
             on_click=on_click,
-            height=theme.TOUCH,
             style=ft.ButtonStyle(
+                padding=ft.Padding.symmetric(horizontal=16, vertical=14),
                 bgcolor=theme.PRIMARY,
                 color=theme.ON_PRIMARY,
                 shape=ft.RoundedRectangleBorder(radius=theme.RADIUS_CARD),

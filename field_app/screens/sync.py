@@ -130,7 +130,7 @@ def _counts(app: AppState, entries: list[JournalEntry]) -> ft.Control:
             words("sync.through", number=min(status.received_through, last))
             if last and status.received_through
             else words("sync.none-received"),
-            theme.RECEIVED,
+            theme.RECEIVED if last and status.received_through else theme.QUIET,
         ),
         ft.Divider(height=1, color=theme.LINE),
         identified("last-round", text.note(words("sync.last-round", when=when))),
@@ -169,12 +169,7 @@ def _list(app: AppState, entries: list[JournalEntry]) -> ft.Control:
 @memo
 def EntryRow(entry: JournalEntry, words: Words, when: str, key: str = "") -> ft.Control:  # noqa: ARG001
     lines: list[ft.Control] = [
-        ft.Row(
-            [
-                text.body(_kind(entry, words), expand=True, lines=1),
-                badges.entry_badge(entry.state, words),
-            ]
-        ),
+        badges.headed(text.body(_kind(entry, words)), badges.entry_badge(entry.state, words)),
         text.small(words("sync.entry", number=entry.sequence, ticket=entry.ticket_number, when=when)),
     ]
     if entry.state is EntryState.REFUSED:
@@ -233,7 +228,7 @@ def _photo(app: AppState, state: PhotoState) -> ft.Control:
         [
             ft.Row(
                 [
-                    text.body(words("sync.photo", ticket=state.ticket_number), expand=True, lines=1),
+                    text.body(words("sync.photo", ticket=state.ticket_number), expand=True),
                     text.note(progress),
                 ]
             ),
@@ -254,7 +249,7 @@ def _troubled(app: AppState, state: PhotoState) -> ft.Control:
                 ft.Row(
                     [
                         ft.Icon(ft.Icons.ERROR_OUTLINE, color=theme.ATTENTION, size=20),
-                        text.body(words("sync.photo", ticket=state.ticket_number), expand=True, lines=1),
+                        text.body(words("sync.photo", ticket=state.ticket_number), expand=True),
                         text.note(_size(state.size_bytes)),
                     ],
                     spacing=6,

@@ -371,7 +371,7 @@ def _foot(app: AppState, ticket: Ticket) -> list[ft.Control]:
     kind = next_action(ticket)
     if kind is None:
         if ticket.status is Status.SIGNED_OFF:
-            foot.insert(0, ft.Row([text.note(words("ticket.done"))], alignment=ft.MainAxisAlignment.CENTER))
+            foot.insert(0, text.note(words("ticket.done"), align=ft.TextAlign.CENTER))
         return foot
     if kind in _PAGES:
         act = app.stepping(lambda: app.go(f"/tickets/{ticket.id}/{_PAGES[kind]}"))
