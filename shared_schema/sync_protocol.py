@@ -1,11 +1,12 @@
 """The messages between a phone and the office, and the one interface the sync engine sees.
 
-`POST /sync/v1/round` carries a RoundRequest up and a RoundReply down. Operations, verdicts and changes inside them are
+`POST /sync/v1/round` carries a RoundRequest up and a RoundReply down, `POST /sync/v1/photos/unheld` a PhotosOffered up
+and a PhotosUnheld down. Operations, verdicts and changes inside them are
 left undecoded (`Raw`), so that one that cannot be read never takes its neighbours with it. See docs/sync-protocol.md.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Protocol, TypeAlias
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -24,6 +25,7 @@ OLDEST_PROTOCOL = 1
 
 OPERATIONS_PER_ROUND = 200
 CHANGES_PER_ROUND = 200
+PHOTOS_PER_OFFER = 200
 OPERATION_BYTES = 1_000_000
 """The largest operation taken: a signature drawn for ten minutes without a break stays below it."""
 
@@ -128,6 +130,18 @@ class RoundReply(Struct, frozen=True, omit_defaults=True):
     """What was brought has been taken, but nothing is told until the app has been updated."""
 
 
+class PhotosOffered(Struct, frozen=True):
+    """What a phone may send next: asked about before any of it goes, so that nothing the office has is sent again."""
+
+    photos: Annotated[list[Sha256], Meta(max_length=PHOTOS_PER_OFFER)]
+
+
+class PhotosUnheld(Struct, frozen=True):
+    photos: list[Sha256]
+    """Those offered of which the office holds nothing, neither whole nor begun by this person nor set aside: their
+    bytes may come with their creation."""
+
+
 class EnrolRequest(Struct, frozen=True):
     protocol: int
     key: Annotated[str, Meta(min_length=8, max_length=200)]
@@ -192,8 +206,13 @@ class SyncService(Protocol):
 
     async def round(self, request: RoundRequest) -> RoundReply | Away: ...
 
-    async def begin_upload(self, sha256: str, size_bytes: int, media_type: str) -> Upload | Away:
-        """Create the upload, or find that the office already has these bytes (`complete`)."""
+    async def unheld_photos(self, photos: Sequence[str]) -> PhotosUnheld | Away:
+        """Of at most PHOTOS_PER_OFFER photos; RefusedRequest from an office too old to know the question."""
+        ...
+
+    async def begin_upload(self, sha256: str, size_bytes: int, media_type: str, first: bytes = b"") -> Upload | Away:
+        """Create the upload, or find that the office already has these bytes (`complete`), or some of them. `first`,
+        the beginning of a photo that is unheld, or all of it, goes along."""
         ...
 
     async def resume_upload(self, location: str, size_bytes: int) -> Upload | Away:

@@ -2,14 +2,14 @@
 
 Nothing that comes back is trusted to be from the office until it reads like it: a captive portal answers 200 with a
 page, a proxy cuts a body short, a hotel answers 511. All of that is Offline. The rounds' binding is in
-docs/sync-protocol.md, that of photos is tus 1.0 (https://tus.io/protocols/resumable-upload) with its creation and
-checksum extensions.
+docs/sync-protocol.md, that of photos is tus 1.0 (https://tus.io/protocols/resumable-upload) with its creation,
+creation-with-upload and checksum extensions.
 """
 
 import asyncio
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
@@ -24,6 +24,8 @@ from shared_schema.sync_protocol import (
     EnrolReply,
     EnrolRequest,
     Offline,
+    PhotosOffered,
+    PhotosUnheld,
     RefusedRequest,
     RoundReply,
     RoundRequest,
@@ -42,6 +44,7 @@ the patience of the next, so that a very slow network is told from it and still 
 
 _TUS = {"Tus-Resumable": "1.0.0"}
 _UPLOADS = "/sync/v1/uploads/"
+_UNHELD = "/sync/v1/photos/unheld"
 
 
 class _Problem(Struct):
@@ -84,12 +87,21 @@ class OfficeOverHttp:
         spoken = decode(answer.content, _Spoken)
         return UpgradeRequired() if isinstance(spoken, _Spoken) and spoken.protocol != PROTOCOL else Offline()
 
-    async def begin_upload(self, sha256: str, size_bytes: int, media_type: str) -> Upload | Away:
+    async def unheld_photos(self, photos: Sequence[str]) -> PhotosUnheld | Away:
+        asked = encode(PhotosOffered(list(photos)))
+        answer = await self._send("POST", _UNHELD, content=asked, headers=_JSON)
+        return answer if not isinstance(answer, httpx.Response) else _read(answer, PhotosUnheld)
+
+    async def begin_upload(self, sha256: str, size_bytes: int, media_type: str, first: bytes = b"") -> Upload | Away:
         headers = _TUS | {
             "Upload-Length": str(size_bytes),
             "Upload-Metadata": f"sha256 {_base64(sha256.encode())},media_type {_base64(media_type.encode())}",
         }
-        answer = await self._send("POST", _UPLOADS, headers=headers)
+        if first:
+            headers["Content-Type"] = "application/offset+octet-stream"
+        if 0 < len(first) < size_bytes:  # over the whole stands its SHA-256 above, and what a cut leaves of it is kept
+            headers["Upload-Checksum"] = f"sha256 {_base64(hashlib.sha256(first).digest())}"
+        answer = await self._send("POST", _UPLOADS, content=first, headers=headers)
         if not isinstance(answer, httpx.Response):
             return answer
         location = answer.headers.get("location")

@@ -1,26 +1,29 @@
 """Sending photos: after the operations, small ones first, in pieces, from wherever the last attempt ended.
 
+The office is asked first of which it holds nothing. These come with their creation, most of them whole; of all others
+it is asked, one by one, where to go on, and so it is when an answer was lost: nothing it holds is sent again.
 One photo that cannot be sent never holds up the others, and none of them ever holds up an operation: between two
 pieces the way is free for what was entered meanwhile.
 """
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from enum import Enum
 
 from field_app.device.contract import Device
 from field_app.store import ON_THIS_PHONE, PhotoState, Store
 from field_app.sync.status import UploadProgress
-from shared_schema.sync_protocol import Away, RefusedRequest, SyncService, Upload
+from shared_schema.sync_protocol import PHOTOS_PER_OFFER, Away, PhotosUnheld, RefusedRequest, SyncService, Upload
 
-SMALLEST_PIECE = 64 * 1024
-FIRST_PIECE = 256 * 1024
+SMALLEST_PIECE = 16 * 1024
+"""With 1.6 KB a second it is still through within the least patience for a request."""
+FIRST_PIECE = 512 * 1024
 LARGEST_PIECE = 1024 * 1024
 
 QUICK_SECONDS = 1.0
-"""A piece that took less may be followed by a larger one, one that took far longer by a smaller."""
+"""A piece that took less may be followed by one twice as large, one that took far longer by a smaller."""
 
 SHORT_BYTES = 200_000_000
 ROOM_BYTES = 400_000_000
@@ -71,18 +74,34 @@ class PhotoSender:
     async def send_waiting(self) -> Ended | Away:
         self._entries_before = self._store.last_sequence()
         try:
-            for photo in self._due():
-                sent = await self._send(photo)
-                if sent is _Sent.INTERRUPTED:
-                    return Ended.INTERRUPTED
-                if sent is _Sent.RECEIVED:
-                    self.received += 1
-                elif sent is not _Sent.DEFERRED:
-                    return sent
+            due = self._due()
+            for start in range(0, len(due), PHOTOS_PER_OFFER):
+                ended = await self._send_some(due[start : start + PHOTOS_PER_OFFER])
+                if ended is not Ended.ALL_SENT:
+                    return ended
             await self._make_room()
             return Ended.ALL_SENT
         finally:
             self._show(None)
+
+    async def _send_some(self, photos: Sequence[PhotoState]) -> Ended | Away:
+        unheld = await self._unheld([photo.sha256 for photo in photos if photo.location is None])
+        if not isinstance(unheld, PhotosUnheld):
+            return unheld
+        for photo in photos:
+            sent = await self._send(photo, is_unheld=photo.sha256 in unheld.photos)
+            if sent is _Sent.INTERRUPTED:
+                return Ended.INTERRUPTED
+            if sent is _Sent.RECEIVED:
+                self.received += 1
+            elif sent is not _Sent.DEFERRED:
+                return sent
+        return Ended.ALL_SENT
+
+    async def _unheld(self, photos: Sequence[str]) -> PhotosUnheld | Away:
+        answer = await self._service.unheld_photos(photos) if photos else PhotosUnheld([])
+        # An older office does not know the question, nor perhaps what to do with bytes that come with a creation.
+        return PhotosUnheld([]) if isinstance(answer, RefusedRequest) else answer
 
     async def _make_room(self) -> None:
         """Where storage is short: let go of old photos, each after the office has said again that it holds it."""
@@ -113,27 +132,25 @@ class PhotoSender:
         now = self._device.monotonic()
         return [photo for photo in self._store.photos_waiting() if self._deferred_until.get(photo.sha256, now) <= now]
 
-    async def _send(self, photo: PhotoState) -> _Sent | Away:
+    async def _send(self, photo: PhotoState, *, is_unheld: bool) -> _Sent | Away:
         upload: Upload | None = None
         restarts = 0
         while True:
+            answer: Upload | _Sent | Away
             if upload is None:
-                begun = await self._begin_or_resume(photo)
-                if not isinstance(begun, Upload):
-                    return begun
-                upload = begun
-                self._keep(photo, upload, restarts)
-            if upload.complete:
+                answer = await self._begin_or_resume(photo, brings_bytes=is_unheld and restarts == 0)
+            elif upload.complete:
                 self._store.photo_received(photo.sha256)
                 self._deferred_until.pop(photo.sha256, None)
                 return _Sent.RECEIVED
-            if self._store.last_sequence() > self._entries_before:
+            elif self._store.last_sequence() > self._entries_before:
                 return _Sent.INTERRUPTED
-            self._show(UploadProgress(photo.sha256, upload.offset, photo.size_bytes))
-            answer = await self._send_piece(photo, upload)
-            if isinstance(answer, Upload) and answer.offset > upload.offset:
+            else:
+                answer = await self._send_piece(photo, upload)
+            if isinstance(answer, Upload) and (upload is None or answer.offset > upload.offset):
                 upload = answer
-                self._keep(photo, upload, restarts)
+                if not upload.complete:
+                    self._keep(photo, upload, restarts)
                 continue
             if isinstance(answer, Upload):
                 answer = RefusedRequest("upload-without-progress")
@@ -150,7 +167,8 @@ class PhotoSender:
             photo = self._keep(photo, upload if keeps_location else None, restarts)
             upload = None
 
-    async def _begin_or_resume(self, photo: PhotoState) -> Upload | _Sent | Away:
+    async def _begin_or_resume(self, photo: PhotoState, *, brings_bytes: bool) -> Upload | _Sent | Away:
+        """A refusal is of the bytes brought; without them it is of the photo, and that is deferred."""
         if photo.location is not None:
             resumed = await self._service.resume_upload(photo.location, photo.size_bytes)
             if not isinstance(resumed, RefusedRequest):
@@ -158,19 +176,35 @@ class PhotoSender:
         data = self._store.photo(photo.sha256)
         if data is None or hashlib.sha256(data).hexdigest() != photo.sha256:
             return self._defer(photo, ON_THIS_PHONE)
-        begun = await self._service.begin_upload(photo.sha256, photo.size_bytes, photo.media_type)
-        if isinstance(begun, RefusedRequest):
+        if brings_bytes:
+            begun = await self._begin_with_bytes(photo, data)
+        else:
+            begun = await self._service.begin_upload(photo.sha256, photo.size_bytes, photo.media_type)
+        if isinstance(begun, RefusedRequest) and (not brings_bytes or begun.code in FOR_GOOD):
             return self._defer(photo, begun.code)
         return begun
 
+    async def _begin_with_bytes(self, photo: PhotoState, data: bytes) -> Upload | _Sent | Away:
+        if self._store.last_sequence() > self._entries_before:
+            return _Sent.INTERRUPTED
+        self._show(UploadProgress(photo.sha256, 0, photo.size_bytes))
+        first = data[: self._piece]
+        beginning = self._service.begin_upload(photo.sha256, photo.size_bytes, photo.media_type, first)
+        return await self._timed(beginning, len(first))
+
     async def _send_piece(self, photo: PhotoState, upload: Upload) -> Upload | Away:
+        self._show(UploadProgress(photo.sha256, upload.offset, photo.size_bytes))
         piece = self._store.photo_part(photo.sha256, upload.offset, min(self._piece, photo.size_bytes - upload.offset))
+        return await self._timed(self._service.send_chunk(upload, piece, photo.size_bytes), len(piece))
+
+    async def _timed(self, sending: Awaitable[Upload | Away], size_bytes: int) -> Upload | Away:
+        """The answer; the next piece is larger or smaller for how long it took."""
         began = self._device.monotonic()
-        answer = await self._service.send_chunk(upload, piece, photo.size_bytes)
+        answer = await sending
         took = self._device.monotonic() - began
         if not isinstance(answer, Upload) or took > 8 * QUICK_SECONDS:
             self._piece = max(SMALLEST_PIECE, self._piece // 2)
-        elif took < QUICK_SECONDS and len(piece) == self._piece:
+        elif took < QUICK_SECONDS and 2 * size_bytes >= self._piece:
             self._piece = min(LARGEST_PIECE, self._piece * 2)
         return answer
 

@@ -21,7 +21,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple, Unpack
@@ -200,6 +200,13 @@ class PhotoFiles:
     def is_set_aside(self, sha256: str) -> bool:
         """Whether these bytes arrived earlier and were no picture."""
         return bool(_SHA256.match(sha256)) and (self._set_aside / sha256).is_file()
+
+    async def unheld(self, sha256s: Sequence[str]) -> list[str]:
+        """Those whose bytes are neither a photo here nor set aside."""
+        return await self._in_writing_thread(self._unheld, sha256s)
+
+    def _unheld(self, sha256s: Sequence[str]) -> list[str]:
+        return [sha256 for sha256 in sha256s if self.path(sha256) is None and not self.is_set_aside(sha256)]
 
     async def store(self, data: bytes) -> Stored | NotAPicture | TooLarge:
         """Keep a photo that came some other way than by upload, such as one a customer sent to the desk."""

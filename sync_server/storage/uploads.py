@@ -91,6 +91,15 @@ class Uploads:
             & (uploads.c.expires_at_ms > at_ms)
         )
 
+    def unfinished_content(self, person: str, at_ms: int) -> set[str]:
+        """The SHA-256 of each upload the person has begun and that has not run out."""
+        under_way = sa.select(uploads.c.sha256).where(
+            uploads.c.person == person,
+            uploads.c.state == UploadState.UNFINISHED.value,
+            uploads.c.expires_at_ms > at_ms,
+        )
+        return set(self._connection.scalars(under_way))
+
     def unfinished_of(self, person: str, at_ms: int) -> tuple[int, int]:
         """How many uploads the person has under way, and the bytes they will have."""
         wanted = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(uploads.c.size_bytes), 0)).where(

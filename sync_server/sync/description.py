@@ -19,6 +19,8 @@ from shared_schema.sync_protocol import (
     Change,
     EnrolReply,
     EnrolRequest,
+    PhotosOffered,
+    PhotosUnheld,
     RoundReply,
     RoundRequest,
     Verdict,
@@ -74,6 +76,7 @@ def description(settings: Settings) -> _Object:
             "/sync/openapi.json": {"get": _own_description()},
             "/sync/v1/enrol": {"post": _enrol()},
             "/sync/v1/round": {"post": _round(settings), "options": _methods("OPTIONS, POST")},
+            uploads.UNHELD: {"post": _unheld()},
             uploads.PATH: {"post": _create(), "options": _tus_options()},
             uploads.PATH + "/{upload_id}": {
                 "head": _tell(),
@@ -145,6 +148,15 @@ def _round(settings: Settings) -> _Object:
         | _problems(
             *_UNKNOWN_PHONE, "not-allowed", "upgrade-required", "request-stalled", "request-too-large", *_ANYWHERE
         ),
+    }
+
+
+def _unheld() -> _Object:
+    return {
+        "summary": "Which of these photos the office holds nothing of: their bytes may come with their creation.",
+        "requestBody": _body(_ref("PhotosOffered")),
+        "responses": {"200": _json("These.", _ref("PhotosUnheld"))}
+        | _problems(*_UNKNOWN_PHONE, "request-stalled", "request-too-large", *_ANYWHERE),
     }
 
 
@@ -278,7 +290,7 @@ _OF_APPENDING = (
 
 
 def _schemas() -> _Object:
-    forms = [RoundRequest, RoundReply, EnrolRequest, EnrolReply, Envelope, Verdict, Change]
+    forms = [RoundRequest, RoundReply, EnrolRequest, EnrolReply, PhotosOffered, PhotosUnheld, Envelope, Verdict, Change]
     _, schemas = msgspec.json.schema_components(forms, ref_template=_REFERENCE)
     schemas = {name: _for_everybody(schema) for name, schema in schemas.items()}
     version = {"type": "integer", "minimum": OLDEST_PROTOCOL, "maximum": PROTOCOL}

@@ -3,6 +3,7 @@
 `/sync/v1/uploads`, with the phone's token. A phone names the SHA-256 of the whole in Upload-Metadata; a photo the
 office already holds, or an upload begun earlier, is answered with its Location and Upload-Offset, so that a phone asks
 again without fear. What arrived is flushed before it is acknowledged. Refusals are problems (sync_server.problems).
+Of many photos at once, `/sync/v1/photos/unheld` says which the office has nothing of.
 
 Most photos come whole with their creation, and quickly. Of such a one the record and the file are begun together. That
 it was received is said when the file has its place and the folder is flushed, and noted in the record afterwards: what
@@ -26,15 +27,18 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shared_schema import wire
+from shared_schema.sync_protocol import PHOTOS_PER_OFFER, PhotosOffered, PhotosUnheld
 from sync_server.accounts import Accounts, DeviceIdentity, device_identity
 from sync_server.clock import Clock, milliseconds, moment
-from sync_server.problems import Problem
+from sync_server.problems import Problem, decoded_body
 from sync_server.services.live import Live
 from sync_server.services.photo_files import Altered, NotAPicture, PhotoFiles, Stored, UploadBusy, UploadFile
 from sync_server.storage import Storage, Writing
 from sync_server.storage.uploads import Settled, StoredUpload, UploadState
 
 PATH = "/sync/v1/uploads"
+UNHELD = "/sync/v1/photos/unheld"
 EXTENSIONS = "creation,creation-with-upload,checksum,termination,expiration"
 CHECKSUMS = ("sha256", "sha1", "md5")
 """sha1 because the protocol demands it. Against a deliberate forger stands the SHA-256 of the whole."""
@@ -54,6 +58,8 @@ _BLOCK = 1 << 18
 _AT_ONCE_BYTES = 1 << 20
 _AT_ONCE_SECONDS = 2.0
 """A photo that is no larger and arrives no slower is held in memory until it is whole."""
+
+_OFFER_BYTES = 1_000 + 80 * PHOTOS_PER_OFFER
 
 _UPLOAD = re.compile(r"[0-9a-f]{32}\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
@@ -117,6 +123,12 @@ class Uploads:
         self._clock = clock
         self._files = photo_files
         self._live = live
+
+    async def unheld(self, photos: Sequence[str]) -> PhotosUnheld:
+        person, now_ms = self._identity.person.id, self._now_ms()
+        # Before the files: what is finished in between is found there.
+        begun = await self._storage.glance(lambda reading: reading.uploads.unfinished_content(person, now_ms))
+        return PhotosUnheld([photo for photo in await self._files.unheld(photos) if photo not in begun])
 
     async def create(self, request: _AnyRequest) -> Response[None]:
         """Creation, and with it as much of the photo as comes along."""
@@ -509,6 +521,13 @@ async def _uploads(
     return Uploads(identity, storage, clock, photo_files, live)
 
 
+@post(UNHELD, status_code=200, request_max_body_size=None)
+async def unheld(request: _AnyRequest, uploads: NamedDependency[Uploads]) -> Response[bytes]:
+    asked = await decoded_body(request, PhotosOffered, _OFFER_BYTES)
+    answer = await uploads.unheld(asked.photos)
+    return Response(wire.encode(answer), media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
 @route("/{upload_id:str}", http_method=[HttpMethod.OPTIONS])
 async def options(photo_files: NamedDependency[PhotoFiles]) -> Response[None]:
     return _spoken(photo_files)
@@ -589,11 +608,9 @@ def route_handlers(
             raise Problem("method-not-allowed", headers={"Allow": "OPTIONS, POST"})
         await answer.to_asgi_response(None, request)(scope, receive, send)
 
+    dependencies = {"identity": Provide(device_identity), "uploads": Provide(_uploads)}
+    tus = [create, options, tell, append, end, another_method]
     return [
-        Router(
-            PATH,
-            route_handlers=[create, options, tell, append, end, another_method],
-            dependencies={"identity": Provide(device_identity), "uploads": Provide(_uploads)},
-            middleware=[_spoken_as_tus],
-        )
+        Router(PATH, route_handlers=tus, dependencies=dependencies, middleware=[_spoken_as_tus]),
+        Router("/", route_handlers=[unheld], dependencies=dependencies),
     ]

@@ -15,6 +15,12 @@ Send = Callable[[Message], Awaitable[None]]
 Forward = Callable[[httpx.Request], Awaitable[httpx.Response]]
 Fault = Callable[[httpx.Request, Forward], Awaitable[httpx.Response]]
 
+CREATION = "POST /sync/v1/uploads"
+"""A photo is announced, and its bytes come along or not."""
+
+
+_PHOTO_BYTES = "application/offset+octet-stream"
+
 
 class Network(httpx.AsyncBaseTransport):
     def __init__(self, application: Any, *, up: bool = True) -> None:
@@ -51,6 +57,12 @@ class Network(httpx.AsyncBaseTransport):
     @property
     def has_met_every_fault(self) -> bool:
         return not self._faults
+
+    @property
+    def photo_bytes(self) -> int:
+        """What the phone has sent of photos, whether it arrived or not."""
+        sent = [request for request in self.requests if request.headers.get("content-type") == _PHOTO_BYTES]
+        return sum(len(request.content) for request in sent)
 
     def swap_application(self, application: Any) -> None:
         self._application = application

@@ -1,6 +1,7 @@
 """What the engine makes of every answer there is, and when it asks again."""
 
 import asyncio
+import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from shared_schema.sync_protocol import (
     PROTOCOL,
     Away,
     Offline,
+    PhotosUnheld,
     PutTicket,
     RefusedRequest,
     RoundReply,
@@ -129,6 +131,7 @@ def test_the_phones_token_goes_to_the_office_and_nowhere_else(office: ScriptedOf
     evil = {"location": "https://evil.test/sync/v1/uploads/1?x=2", "tus-resumable": "1.0.0"}
     office.says(
         office.accepting(),
+        httpx.Response(200, content=encode(PhotosUnheld([hashlib.sha256(picture).hexdigest()]))),
         httpx.Response(201, headers=evil),
         httpx.Response(204, headers={"upload-offset": str(len(picture))}),
     )

@@ -11,7 +11,15 @@ from field_app.store import EntryState
 from shared_schema.evidence import PhotoSlot
 from shared_schema.lifecycle import OVER, Severity, Status
 from shared_schema.wire import UnreadableOperation, decode_envelope
-from tests.builders.networks import captive_portal, cut_reply, damage_body, lose_reply, lose_request, repeat_request
+from tests.builders.networks import (
+    CREATION,
+    captive_portal,
+    cut_reply,
+    damage_body,
+    lose_reply,
+    lose_request,
+    repeat_request,
+)
 from tests.builders.phones import Phone
 from tests.builders.tickets import a_customer, a_picture, a_signature, a_statement
 from tests.builders.world import World
@@ -53,7 +61,7 @@ def _anything(dice: random.Random, world: World, phones: list[Phone], tickets: l
         network.arm(fault)
         if dice.random() < 0.5:
             on_upload = [lose_reply, lose_request, damage_body, network.cutting(dice.randrange(1, 60_000))]
-            network.arm(dice.choice(on_upload), "PATCH")
+            network.arm(dice.choice(on_upload), dice.choice([CREATION, "PATCH"]))
     elif luck < 0.87:
         dice.choice(phones).restart()
     elif luck < 0.88:

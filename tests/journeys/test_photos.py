@@ -8,8 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from field_app.store import ON_THIS_PHONE
+from field_app.sync import UploadProgress, photo_sender
 from shared_schema.evidence import PhotoSlot
-from tests.builders.networks import Forward, damage_body, lose_reply, lose_request
+from tests.builders.networks import CREATION, Forward, damage_body, lose_reply, lose_request
 from tests.builders.phones import Phone
 from tests.builders.tickets import a_picture
 from tests.builders.world import World
@@ -49,6 +50,59 @@ def set_aside(world: World, picture: bytes) -> str:
     sha256 = hashlib.sha256(picture).hexdigest()
     (world.settings.data / "set-aside" / sha256).write_bytes(picture)
     return sha256
+
+
+# -- whole, with its creation -----------------------------------------------------------------------------------------
+
+
+def test_photos_come_whole_with_their_creation_after_one_question(world: World, phone: Phone, ticket: str) -> None:
+    """A visit's photos on a good network: which of them are new to the office is asked once, and each is one request,
+    shown while it is under way."""
+    shots = [phone.take_photo(ticket, a_picture(300_000, seed=seed)) for seed in range(40, 46)]
+    shown: list[UploadProgress | None] = []
+
+    async def look(request: httpx.Request, forward: Forward) -> httpx.Response:
+        shown.append(phone.engine.status.upload)
+        return await forward(request)
+
+    for _ in shots:
+        phone.network.arm(look, CREATION)
+    phone.network.requests.clear()
+    assert phone.sync().photos == len(shots)
+    ways = [f"{request.method} {request.url.path}" for request in phone.network.requests]
+    assert ways == ["POST /sync/v1/round", "POST /sync/v1/photos/unheld"] + ["POST /sync/v1/uploads/"] * len(shots)
+    assert shown == [UploadProgress(shot, 0, 300_000) for shot in shots]
+    assert phone.engine.status.upload is None
+    assert [world.server.photo(shot) for shot in shots] == [phone.store.photo(shot) for shot in shots]
+
+
+def test_many_photos_are_asked_about_a_few_at_a_time(
+    world: World, phone: Phone, ticket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photo_sender, "PHOTOS_PER_OFFER", 2)
+    for seed in range(50, 55):
+        phone.take_photo(ticket, a_picture(2_000, seed=seed))
+    phone.network.requests.clear()
+    assert phone.sync().photos == 5
+    asked_about = [len(request.content) for request in phone.network.requests if "unheld" in request.url.path]
+    assert len(asked_about) == 3
+    assert phone.network.photo_bytes == 5 * 2_000
+
+
+def test_what_is_refused_as_too_large_a_request_goes_in_smaller_ones(world: World, phone: Phone, ticket: str) -> None:
+    """A proxy in front of the office takes no more than 300 KB at once, and says so in its own words."""
+
+    async def too_large(request: httpx.Request, forward: Forward) -> httpx.Response:
+        if len(request.content) > 300_000:
+            return httpx.Response(413, headers={"content-type": "text/html"}, text="<h1>Request Entity Too Large</h1>")
+        return await forward(request)
+
+    shot = phone.take_photo(ticket, LARGE)
+    for _ in range(10):
+        phone.network.arm(too_large, CREATION)
+        phone.network.arm(too_large, "PATCH")
+    assert phone.sync().photos == 1
+    assert world.server.photo(shot) == LARGE
 
 
 # -- in trouble -------------------------------------------------------------------------------------------------------
@@ -135,16 +189,17 @@ def test_small_evidence_overtakes_a_large_photo_that_is_under_way(world: World, 
         return answer
 
     large = phone.take_photo(ticket, LARGE)
-    phone.network.arm(meanwhile, "PATCH")
+    phone.network.arm(meanwhile, CREATION)
     received = phone.store.photo_received
     phone.store.photo_received = lambda sha256: (arrived.append(sha256), received(sha256))[1]  # type: ignore[method-assign, func-returns-value]
     phone.network.requests.clear()
     assert phone.sync().photos == 2
     assert arrived == [small, large]
     paths = [request.url.path for request in phone.network.requests]
-    assert paths.index("/sync/v1/round", 1) < paths.index("/sync/v1/uploads/", 2), "the note before any photo"
-    sent = sum(len(request.content) for request in phone.network.requests if request.method == "PATCH")
-    assert sent == len(SMALL) + len(LARGE), "and of the large one nothing twice"
+    assert paths[:4] == ["/sync/v1/round", "/sync/v1/photos/unheld", "/sync/v1/uploads/", "/sync/v1/round"], (
+        "the note before any other photo"
+    )
+    assert phone.network.photo_bytes == len(SMALL) + len(LARGE), "and of the large one nothing twice"
 
 
 # -- making room ------------------------------------------------------------------------------------------------------

@@ -28,6 +28,8 @@ from shared_schema.sync_protocol import (
     EnrolRequest,
     Holding,
     OwnWork,
+    PhotosOffered,
+    PhotosUnheld,
     PutTicket,
     RoundReply,
     RoundRequest,
@@ -41,7 +43,17 @@ GOLDEN = Path(__file__).parent / "golden"
 VERSION = "v2"
 
 Message: TypeAlias = (
-    Envelope | Verdict | PutTicket | WithdrawTicket | OwnWork | RoundRequest | RoundReply | EnrolRequest | EnrolReply
+    Envelope
+    | Verdict
+    | PutTicket
+    | WithdrawTicket
+    | OwnWork
+    | RoundRequest
+    | RoundReply
+    | EnrolRequest
+    | EnrolReply
+    | PhotosOffered
+    | PhotosUnheld
 )
 
 FORMS: dict[str, type[Struct]] = {
@@ -54,6 +66,8 @@ FORMS: dict[str, type[Struct]] = {
     "round-reply": RoundReply,
     "enrol-request": EnrolRequest,
     "enrol-reply": EnrolReply,
+    "photos-offered": PhotosOffered,
+    "photos-unheld": PhotosUnheld,
 }
 """The first part of a file's name → how it is read."""
 
@@ -143,6 +157,8 @@ def samples() -> dict[str, bytes]:
     )
     made["enrol-request"] = EnrolRequest(PROTOCOL, "k" * 32, "phone-t-chen", "陈志强的小米", "browser", b"k" * 32)
     made["enrol-reply"] = EnrolReply("phone-t-chen", "t" * 43, "t-chen", "陈志强", 1_772_424_000_000)
+    made["photos-offered"] = PhotosOffered(["0" * 64, "f" * 64])
+    made["photos-unheld"] = PhotosUnheld(["f" * 64])
     return {name: wire.encode(message) for name, message in made.items()}
 
 

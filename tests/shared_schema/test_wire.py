@@ -18,6 +18,8 @@ from shared_schema.sync_protocol import (
     OPERATIONS_PER_ROUND,
     EnrolReply,
     EnrolRequest,
+    PhotosOffered,
+    PhotosUnheld,
     RoundReply,
     RoundRequest,
     Verdict,
@@ -27,7 +29,17 @@ from shared_schema.ticket import Ticket
 from shared_schema.wire import Unreadable, UnreadableOperation
 from tests.shared_schema.samples import CHEN, EVERY_OPERATION, LIN, enveloped
 
-FORMS = (RoundRequest, RoundReply, EnrolRequest, EnrolReply, Verdict, Ticket, Envelope)
+FORMS = (
+    RoundRequest,
+    RoundReply,
+    EnrolRequest,
+    EnrolReply,
+    PhotosOffered,
+    PhotosUnheld,
+    Verdict,
+    Ticket,
+    Envelope,
+)
 NOTE = enveloped(op.AddNote("换了整流器"), CHEN)
 GOOD = wire.encode(NOTE)
 

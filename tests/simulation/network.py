@@ -154,7 +154,7 @@ class Line(httpx.AsyncBaseTransport):
             return _portal()
         for index, (name, dice) in enumerate(self.armed):
             wanted, fault = FAULTS[name]
-            if wanted in f"{sent.method} {sent.path}":
+            if wanted in _described(sent):
                 del self.armed[index]
                 self._world.trace.count(name)
                 self._world.trace.note("fault", f"{self._name} {name}")
@@ -179,6 +179,12 @@ class Line(httpx.AsyncBaseTransport):
 
 def _nobody(_dice: random.Random) -> None:
     """There is no phone at this end yet."""
+
+
+def _described(sent: Sent) -> str:
+    """By which faults find the messages they may happen to."""
+    brings = " with photo bytes" if sent.body and sent.path.startswith("/sync/v1/uploads") else ""
+    return f"{sent.method} {sent.path}{brings}"
 
 
 def _says_protocol(spoken: int) -> bytes:
@@ -301,7 +307,7 @@ FAULTS: dict[str, tuple[str, Fault]] = {
     "phone lost power as it kept an answer": ("/sync/v1/round", _die_keeping),
     "slow drip": (_ANY, _drip),
     "captive portal": (_ANY, _captive),
-    "photo bytes damaged": ("PATCH /sync/", _damage),
+    "photo bytes damaged": ("with photo bytes", _damage),
     "answered 500": (_ANY, _says(500, {"content-type": "text/html"}, "<h1>Internal Server Error</h1>")),
     "answered 502": (_ANY, _says(502, {"content-type": "text/html"}, "<h1>Bad Gateway</h1>")),
     "answered 503": (_ANY, _says(503, {"retry-after": ""}, _PROBLEM)),

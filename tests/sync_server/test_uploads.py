@@ -291,6 +291,49 @@ def test_what_was_received_and_not_noted_when_the_office_died_is_noted_when_it_s
     assert phone.offset(half) == 0
 
 
+# -- what the office has nothing of ------------------------------------------------------------------------------------
+
+
+def unheld(sender: Sender, *photos: str) -> list[str]:
+    answer = sender.http.post(f"{sender.address}/sync/v1/photos/unheld", json={"photos": photos})
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["photos"])
+
+
+def test_of_many_photos_the_office_says_which_it_has_nothing_of(phone: Sender, clock: StandingClock) -> None:
+    """In the order asked; neither what is whole, nor what is begun, nor what was set aside, is to be brought."""
+    whole, begun, cut, no_picture = a_picture(), a_picture(seed=2), a_picture(200, seed=3), b"MZ" + bytes(500)
+    asked = [sha256(each) for each in (a_picture(seed=4), whole, begun, cut, no_picture, a_picture(seed=5))]
+    assert unheld(phone, *asked) == asked
+    phone.bring(whole, sha256(whole))
+    phone.begin(begun)
+    with phone.start_bringing(cut, cut[:10_000]):
+        pass
+    phone.bring(no_picture, sha256(no_picture))
+    new = [asked[0], asked[5]]
+    until(lambda: unheld(phone, *asked) == new)
+    clock.move(timedelta(days=8))
+    assert unheld(phone, *asked) == [asked[0], asked[2], asked[3], asked[5]], "what was begun has run out"
+
+
+def test_what_somebody_else_has_begun_is_nothing_to_go_on_with(phone: Sender, other_phone: Sender) -> None:
+    begun, whole = a_picture(), a_picture(seed=2)
+    phone.begin(begun)
+    phone.bring(whole, sha256(whole))
+    assert unheld(other_phone, sha256(begun), sha256(whole)) == [sha256(begun)]
+
+
+@pytest.mark.parametrize("photos", [["0" * 64] * 201, ["0" * 63], ["../doorstep.db"], [5], None, "0" * 64])
+def test_only_so_many_photos_are_asked_about_and_only_by_their_hashes(phone: Sender, photos: Any) -> None:
+    answer = phone.http.post(f"{phone.address}/sync/v1/photos/unheld", json={"photos": photos})
+    assert (answer.status_code, code(answer)) == (400, "malformed-request")
+
+
+def test_nobody_without_a_phone_asks_what_the_office_has(phone: Sender) -> None:
+    answer = httpx.post(f"{phone.address}/sync/v1/photos/unheld", json={"photos": []})
+    assert (answer.status_code, code(answer)) == (401, "device-unknown")
+
+
 # -- cut, resumed, damaged ---------------------------------------------------------------------------------------------
 
 
