@@ -1,4 +1,8 @@
-"""200 photos over 8 connections, hashed and flushed, against a bare handler that does the same and nothing else."""
+"""Photos over 8 connections, hashed and flushed, against a bare handler that does the same and nothing else.
+
+They come as a phone sends them. What the bare handler leaves out is who brings them, what was announced, the record of
+each in the database and all that lets an upload be gone on with.
+"""
 
 import hashlib
 import tempfile
@@ -10,7 +14,10 @@ from msgspec import Struct
 
 from bench import load, office, serving
 from bench.lists import technician
+from shared_schema.sync_protocol import PhotosOffered, PhotosUnheld
+from shared_schema.wire import decode, encode
 from sync_server.storage import Storage
+from sync_server.sync.uploads import PATH, UNHELD
 
 CONNECTIONS = 8
 
@@ -51,24 +58,35 @@ def _bare(pictures: Sequence[bytes]) -> load.Phone:
 
 
 def _uploads(pictures: Sequence[bytes], token: str) -> load.Phone:
-    """Created and sent as a phone does it: tus 1.0, content-addressed; the hashes are as old as the photos."""
-    names = [b64encode(hashlib.sha256(picture).hexdigest().encode()).decode() for picture in pictures]
-    return _sent(list(zip(pictures, names, strict=True)), token)
+    """As field_app.sync.photo_sender does it: the office is asked which it has nothing of, and each of these comes
+    whole with its creation (tus 1.0); the hashes are as old as the photos."""
+    named = [(hashlib.sha256(picture).hexdigest(), picture) for picture in pictures]
+    offer = encode(PhotosOffered([sha256 for sha256, _ in named]))
+    return _sent(load.post(UNHELD, offer, token), [_creation(picture, sha256, token) for sha256, picture in named])
 
 
-def _sent(pictures: Sequence[tuple[bytes, str]], token: str) -> load.Phone:
-    asks = (f"Authorization: Bearer {token}", "Tus-Resumable: 1.0.0")
-    for picture, named in pictures:
-        metadata = f"Upload-Metadata: sha256 {named}"
-        created = yield load.request("POST", "/sync/v1/uploads", b"", *asks, f"Upload-Length: {len(picture)}", metadata)
-        yield load.request(
-            "PATCH",
-            load.header(created, "location"),
-            picture,
-            *asks,
-            "Upload-Offset: 0",
-            "Content-Type: application/offset+octet-stream",
-        )
+def _sent(offer: bytes, creations: Sequence[bytes]) -> load.Phone:
+    told = decode((yield offer).partition(b"\r\n\r\n")[2], PhotosUnheld)
+    assert isinstance(told, PhotosUnheld), told
+    assert len(told.photos) == len(creations), told
+    yield from load.in_turn(creations)
+
+
+def _creation(picture: bytes, sha256: str, token: str) -> bytes:
+    return load.request(
+        "POST",
+        f"{PATH}/",
+        picture,
+        f"Authorization: Bearer {token}",
+        "Tus-Resumable: 1.0.0",
+        f"Upload-Length: {len(picture)}",
+        f"Upload-Metadata: sha256 {_base64(sha256)},media_type {_base64('image/jpeg')}",
+        "Content-Type: application/offset+octet-stream",
+    )
+
+
+def _base64(text: str) -> str:
+    return b64encode(text.encode()).decode()
 
 
 def _enrol(database: Path) -> None:
