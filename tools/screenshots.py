@@ -265,6 +265,7 @@ def _visit(phone: AppOnScreen, album: Album) -> None:
     phone.go_on()
     phone.see("accept")
     album.take(page, "phone-hand-over")
+    phone.scroll_to("rating-5")
     phone.tap("rating-5")
     phone.tap("object")
     phone.see("objection-words")

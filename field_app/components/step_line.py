@@ -17,7 +17,7 @@ def _mark(step: Step, number: int) -> ft.Control:
         return ft.Icon(ft.Icons.CHECK_CIRCLE, size=24, color=theme.PRIMARY)
     is_open = step.place is Place.OPEN
     return ft.Container(
-        text.small(str(number), color=theme.ON_PRIMARY if is_open else theme.QUIET, strong=True),
+        text.figure(number, theme.ON_PRIMARY if is_open else theme.QUIET),
         width=24,
         height=24,
         alignment=ft.Alignment.CENTER,

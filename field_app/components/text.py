@@ -89,6 +89,14 @@ def small(
     return _text(value, theme.SMALL, color, strong=strong, lines=lines, expand=expand, align=align)
 
 
+def figure(number: int, color: str) -> ft.Text:
+    """A number in a mark of fixed size: no higher than its figures, so that large text still fits in."""
+    drawn = small(str(number), color=color, strong=True)
+    assert isinstance(drawn.style, ft.TextStyle)
+    drawn.style.height = 1.0
+    return drawn
+
+
 def large_body(value: str, *, color: str | None = theme.INK, strong: bool = False) -> ft.Text:
     """One step larger than body: what a customer reads."""
     return _text(value, 19, color, strong=strong, selectable=False)

@@ -103,7 +103,7 @@ def _when(window: str, severity: ft.Control | None, status: ft.Control, is_next:
 
 
 def _who_and_what(who: str, product: str, problem: str | None) -> list[ft.Control]:
-    lines: list[ft.Control] = [text.strong(who, lines=1), text.note(product, lines=1)]
+    lines: list[ft.Control] = [text.strong(who, lines=2), text.note(product, lines=2)]
     if problem is not None:
         lines.append(text.body(problem, lines=3))
     return lines

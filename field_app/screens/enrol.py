@@ -142,15 +142,15 @@ def Enrol(app: AppState, offered_key: str | None) -> ft.Control:
         horizontal_alignment=ft.CrossAxisAlignment.CENTER,
         controls=[
             ft.SafeArea(
-                ft.Container(
-                    ft.Column(
-                        form,
-                        spacing=18,
-                        scroll=ft.ScrollMode.AUTO,
-                        horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
-                    ),
-                    padding=ft.Padding.symmetric(horizontal=24, vertical=40),
-                    width=WIDEST,
+                ft.Column(
+                    [
+                        ft.Container(
+                            ft.Column(form, spacing=18, horizontal_alignment=ft.CrossAxisAlignment.STRETCH),
+                            padding=ft.Padding.symmetric(horizontal=24, vertical=40),
+                            width=WIDEST,
+                        )
+                    ],
+                    scroll=ft.ScrollMode.AUTO,
                 ),
                 expand=True,
             )

@@ -48,15 +48,15 @@ def FailurePage(reason: str, code: str, on_retry: Handler | None, key: str = "")
         horizontal_alignment=ft.CrossAxisAlignment.CENTER,
         controls=[
             ft.SafeArea(
-                ft.Container(
-                    ft.Column(
-                        body,
-                        spacing=16,
-                        scroll=ft.ScrollMode.AUTO,
-                        horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
-                    ),
-                    width=WIDEST,
-                    padding=24,
+                ft.Column(
+                    [
+                        ft.Container(
+                            ft.Column(body, spacing=16, horizontal_alignment=ft.CrossAxisAlignment.STRETCH),
+                            width=WIDEST,
+                            padding=24,
+                        )
+                    ],
+                    scroll=ft.ScrollMode.AUTO,
                 ),
                 expand=True,
             )
