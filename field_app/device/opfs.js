@@ -6,12 +6,12 @@
 // asks for it with synchronous=FULL (https://sqlite.org/atomiccommit.html, 3.7 to 3.11):
 //
 // * Whenever the file being written changes (journal, database, journal again), the one written before is flushed.
-// * The journal's header says how many of its records are to be played back. It is written last, before them, and only
-//   once they are there: their checksums would not tell most of a page from zeros.
-// * A file that was cut is flushed at once: cutting the journal is the commit, and a journal that comes back under the
-//   next one's records would be played back in part.
+// * The journal's header, which says how many records are to be played back, is written again before them: only once
+//   they are there. Their checksums look at every 200th byte, and do not tell much of a page from zeros.
+// * After the journal was cut, which is the commit, only once that is there: else it comes back with some of the next
+//   one's records in it.
 //
-// What else is left is flushed by `flush()`, which the store calls after a commit.
+// What is left after a commit is flushed by `flush()`, which the store calls.
 (() => {
   const NO_ENTRY = 44, NOT_PERMITTED = 63, INPUT_OUTPUT = 29, NO_SPACE = 51, INVALID = 28;  // WASI errno
   const BLOCK = 4096;
@@ -56,7 +56,7 @@
     // A file of no bytes is one that is not there: handles cannot be created later, so they all exist from the start.
     const present = new Set(Object.keys(handles).filter((name) => sizes[name] > 0));
     let unflushed = null;
-    let end = 0;  // of the last write
+    let end = 0;  // of the last write: what comes before it in a journal must not become durable before it
     const flush = () => {
       if (unflushed === null) return;
       handles[unflushed].flush();
@@ -70,7 +70,7 @@
       changing(name, size);
       handles[name].truncate(size);
       sizes[name] = size;
-      flush();
+      end = Infinity;
     };
     const attributes = (node, size, links) => {
       const time = new Date(node.changedAt);
@@ -130,7 +130,7 @@
         return makeFile(parent, name);
       },
       unlink(parent, name) {
-        attempt(() => resize(name, 0));
+        attempt(() => { resize(name, 0); flush(); });
         present.delete(name);
       },
       rename: () => fail(NOT_PERMITTED),

@@ -1,7 +1,7 @@
 """`python -m tests.simulation run --seed 7`: tell that story; if something in it breaks, make it short and say so.
 
-`run --record` and `mutations --record` leave their figures for docs/reliability.md; `page` makes the page anew from all
-that have been left.
+`file` looks at one phone's file alone, ended at as many moments as it has. `run --record` and `mutations --record`
+leave their figures for docs/reliability.md; `page` makes the page anew from all that have been left.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from itertools import count, islice
 
 from tests.simulation import report
 from tests.simulation.mutations import MUTATIONS, Tried, try_out
+from tests.simulation.one_file import FileLost, live_and_end
 from tests.simulation.postgresql import a_database
 from tests.simulation.shrinking import shrunk
 from tests.simulation.world import Result, plan, run
@@ -118,6 +119,19 @@ def _mutations(options: argparse.Namespace) -> int:
     return int(bool(survived))
 
 
+def _file(options: argparse.Namespace) -> int:
+    ended: Counter[str] = Counter()
+    for seed in range(options.seed, options.seed + options.files):
+        try:
+            ended += live_and_end(seed, options.lives, options.ends)
+        except FileLost as fault:
+            _say(f"BROKEN {fault}")
+            return 1
+    for how, times in sorted(ended.items()):
+        _say(f"{how}: {times:,}")
+    return 0
+
+
 def _page(_options: argparse.Namespace) -> int:
     report.write_page()
     return 0
@@ -141,6 +155,12 @@ def main() -> int:
     breaking.add_argument("--processes", type=int, default=2)
     breaking.add_argument("--record", action="store_true")
     breaking.set_defaults(command=_mutations)
+    ending = commands.add_parser("file")
+    ending.add_argument("--seed", type=int, default=1)
+    ending.add_argument("--files", type=int, default=20)
+    ending.add_argument("--lives", type=int, default=12)
+    ending.add_argument("--ends", type=int, default=25, help="of each life")
+    ending.set_defaults(command=_file)
     commands.add_parser("page").set_defaults(command=_page)
     options = parser.parse_args()
     result: int = options.command(options)
