@@ -187,7 +187,7 @@ def test_a_phone_s_line_says_how_far_it_was_received_and_signed(office: Office) 
     for words in (
         "陈师傅的手机",
         SAY("platform.browser"),
-        SAY("device.holds", operations="3", photos="2"),
+        "待上传：记录 3 项、照片 2 张",
         SAY("health.clock_right"),
         SAY.count("health.in_order", 1),
     ):

@@ -93,7 +93,9 @@ def test_the_overview_says_what_each_phone_still_holds_and_how_far_it_was_receiv
     phone.sync()
     office.storage.write_now(lambda writing: writing.people.heard_from("phone-t-chen", 1_772_413_200_000, 3, 2))
     text = browser.get("/devices").page.text
-    assert SAY("device.holds", operations="3", photos="2") in text
+    assert "待上传：记录 3 项、照片 2 张" in text
+    office.storage.write_now(lambda writing: writing.people.heard_from("phone-t-chen", 1_772_413_200_000, 0, 1))
+    assert "待上传：照片 1 张" in browser.get("/devices").page.text, "and nothing of what it has none of"
     assert SAY("device.through", number="1") in text
     assert "陈师傅的手机" in text
 
