@@ -176,7 +176,10 @@ def EntryRow(entry: JournalEntry, words: Words, when: str, key: str = "") -> ft.
         lines.append(text.note(sentence(entry.rejection, words), color=theme.INK))
     elif entry.state in {EntryState.LATE, EntryState.PROPOSAL}:
         lines.append(text.note(words(f"entry.{entry.state.value}-meaning")))
-    return identified(f"entry-{entry.sequence}", ft.Column(lines, spacing=0))
+    return identified(
+        f"entry-{entry.sequence}",
+        ft.Column(lines, spacing=0, horizontal_alignment=ft.CrossAxisAlignment.STRETCH),
+    )
 
 
 def _kind(entry: JournalEntry, words: Words) -> str:
