@@ -162,8 +162,6 @@ def _work_through(office: Office, open_one: Callable[..., Chromium], album: Albu
 
     page = technician.start()
     page.add_init_script(REMEMBER_PICTURES)
-    if look.is_large:
-        page.add_init_script(LARGE_TEXT)
     phone = _phone(office, page, album, look, link)
     phone.see(f"ticket-{number}")
     album.take(page, "phone-today")
@@ -318,6 +316,8 @@ def _phone(office: Office, page: Page, album: Album, look: Look, link: str) -> A
 
 
 def _prepare(page: Page, office: Office, look: Look) -> None:
+    if look.is_large:
+        page.add_init_script(LARGE_TEXT)
     page.emulate_media(color_scheme="dark" if look.theme == "dark" else "light")
     page.goto(f"{office.address}/app/manifest.json")
     _sharpen(page, look.phone)

@@ -10,7 +10,12 @@ _LINE_HEIGHT = 1.4
 
 
 def _style(
-    background: str | None, color: str, height: int, border: str | None = None, size: int = theme.BODY
+    background: str | None,
+    color: str,
+    height: int,
+    border: str | None = None,
+    size: int = theme.BODY,
+    side: int = 16,
 ) -> ft.ButtonStyle:
     """So high with a label in one line; larger text, and more lines of it, make the button higher."""
     return ft.ButtonStyle(
@@ -18,7 +23,7 @@ def _style(
         color=color,
         icon_color=color,
         elevation=0,
-        padding=ft.Padding.symmetric(horizontal=16, vertical=(height - size * _LINE_HEIGHT) / 2),
+        padding=ft.Padding.symmetric(horizontal=side, vertical=(height - size * _LINE_HEIGHT) / 2),
         shape=ft.RoundedRectangleBorder(radius=theme.RADIUS_CARD),
         side=ft.BorderSide(1, border) if border else None,
         text_style=ft.TextStyle(size=size, height=_LINE_HEIGHT, weight=ft.FontWeight.W_600, font_family=theme.FONT),
@@ -93,7 +98,7 @@ def secondary(
             on_click=on_click,
             url=url,
             expand=expand,
-            style=_style(None, color, height, theme.LINE, theme.NOTE),
+            style=_style(None, color, height, theme.LINE, theme.NOTE, side=8 if expand else 16),
         ),
         expand=expand,
     )

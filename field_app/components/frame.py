@@ -81,8 +81,17 @@ def StatusLine(app: AppState) -> ft.Control:
                 ft.Row(
                     [
                         ft.Icon(icon, size=16, color=role),
-                        text.small(sentence, color=role, expand=True),
-                        text.small(beside, color=theme.SAVED) if beside else ft.Container(),
+                        ft.Row(
+                            [
+                                text.small(sentence, color=role),
+                                *([text.small(beside, color=theme.SAVED)] if beside else []),
+                            ],
+                            alignment=ft.MainAxisAlignment.SPACE_BETWEEN,
+                            wrap=True,  # in two lines where large text leaves no room for one
+                            spacing=6,
+                            run_spacing=0,
+                            expand=True,
+                        ),
                     ],
                     spacing=6,
                 )

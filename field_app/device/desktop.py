@@ -46,8 +46,11 @@ class FilePersistence:
             lock.close()
             raise StoreInUse from fault
         self._lock = lock
-        self._path.touch()
-        self._path.with_name(f"{self._path.name}-copy").touch()
+        for end in ("", "-journal", "-copy"):
+            with self._path.with_name(f"{self._path.name}{end}").open("ab") as file:
+                # What a process before this one has written and, being killed, not flushed is read as if it were there
+                # for good.
+                os.fsync(file.fileno())
         sync_folder(self._path.parent)
         return str(self._path)
 

@@ -34,6 +34,8 @@
             await new Promise((resolve) => setTimeout(resolve, 50));
           }
         }
+        // What a life before this one has written and, being killed, not flushed is read as if it were there for good.
+        handles[name].flush();
       }
     } catch (fault) {
       for (const handle of Object.values(handles)) handle.close();

@@ -38,10 +38,9 @@ def _why_not(away: object) -> tuple[str, str]:
 @component
 def Enrol(app: AppState, offered_key: str | None) -> ft.Control:
     words = app.words
-    typed: ft.MutableRef[dict[str, str]] = ft.use_ref(
-        lambda: {"key": offered_key or "", "name": words("enrol.device-name-default")}
-    )
+    typed: ft.MutableRef[dict[str, str]] = ft.use_ref(lambda: {"key": offered_key or ""})
     values = typed.current or {}
+    usual_name = words("enrol.device-name-default")  # in the language chosen, until another is typed
     busy, set_busy = ft.use_state(False)
     fault, set_fault = ft.use_state(("", ""))
 
@@ -49,7 +48,7 @@ def Enrol(app: AppState, offered_key: str | None) -> ft.Control:
         set_busy(True)
         set_fault(("", ""))
         try:
-            outcome = await app.phone.enrol(values["key"], values["name"].strip() or words("enrol.device-name-default"))
+            outcome = await app.phone.enrol(values["key"], values.get("name", "").strip() or usual_name)
         finally:
             set_busy(False)
         if outcome is None:
@@ -91,7 +90,7 @@ def Enrol(app: AppState, offered_key: str | None) -> ft.Control:
             app,
             "enrol-device-name",
             label=words("enrol.device-name"),
-            value=values["name"],
+            value=values.get("name", usual_name),
             on_typed=lambda value: keep("name", value),
         ),
     ]
