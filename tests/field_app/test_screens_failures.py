@@ -230,6 +230,18 @@ def test_what_is_wrong_with_a_key_is_said(new_hand: Hand, typed: str, said: str)
     assert new_hand.single.store.identity() is None
 
 
+def test_the_name_offered_for_a_phone_follows_the_language_until_another_is_typed(new_hand: Hand) -> None:
+    async def begin(screen: Screen) -> None:
+        assert screen.value("enrol-device-name") == Words.load("zh_CN")("enrol.device-name-default")
+        await screen.tap("language-en")
+        assert screen.value("enrol-device-name") == Words.load("en")("enrol.device-name-default")
+        await screen.type("enrol-device-name", "Chen's Xiaomi")
+        await screen.tap("language-zh_CN")
+        assert screen.value("enrol-device-name") == "Chen's Xiaomi"
+
+    new_hand.does(begin)
+
+
 def _raising(fault: Exception) -> Callable[..., Any]:
     def raises(*_: Any, **__: Any) -> Any:
         raise fault
