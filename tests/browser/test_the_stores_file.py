@@ -92,6 +92,10 @@ def test_what_a_browser_flushes_and_when_saves_the_file_at_every_point(
         for each in json.loads(worker.evaluate("() => JSON.stringify(self.done)"))
     ]
     assert sum(isinstance(each, Done) and each.verb == "write" for each in done) > 1000
+    flushed_as_they_are_opened = [(each.verb, each.name) for each in done[:3] if isinstance(each, Done)]
+    assert flushed_as_they_are_opened == [
+        ("flush", name) for name in ("doorstep.db", "doorstep.db-journal", "doorstep.db-copy")
+    ]
     the_simulation_flushes_as_it_does(done)
     nothing_is_lost_wherever_it_ends(done, tmp_path, random.Random(7))
 

@@ -200,7 +200,10 @@ class SimulatedDisk:
 
     def come_back(self, power: Power, dice: random.Random | None) -> bool:
         """After its machine stopped: with what the operating system had, or, given dice, with what the power's going
-        has left. Whether anything written was lost."""
+        has left. Whether anything written was lost.
+
+        What the system had is flushed: by the phone's `Persistence` as it is opened.
+        """
         self.power = power
         self._handles.clear()
         self._shared = {}

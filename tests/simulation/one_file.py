@@ -164,6 +164,15 @@ def _round(_file: "OneFile", store: Store, dice: random.Random) -> None:
     store.take_reply(asked, reply, Clock(0, 20))
 
 
+def _enrolled(_file: "OneFile", store: Store, _dice: random.Random) -> None:
+    store.enrolled(_ME)
+
+
+def _given_a_ticket(_file: "OneFile", store: Store, _dice: random.Random) -> None:
+    told = [msgspec.Raw(encode(PutTicket(1, _TICKET)))]
+    store.take_reply(store.next_exchange(), RoundReply(PROTOCOL, 0, 0, 1, changes=told), Clock(0, 20))
+
+
 def _proven(_file: "OneFile", store: Store, _dice: random.Random) -> None:
     store.proven()
 
@@ -185,6 +194,8 @@ _ACTS: dict[Act, int] = {
     _proven: 1,
 }
 """What → how often."""
+
+_BEGINNING: Sequence[Act] = (_enrolled, _given_a_ticket, _note)
 
 
 # -- lives and their ends ---------------------------------------------------------------------------------------------
@@ -210,39 +221,33 @@ class OneFile:
         self._dice = random.Random(f"{seed}/one file")
         self.disk = SimulatedDisk(Power(), self._dice.choice((Manner.BROWSER, Manner.BROWSER, Manner.DESKTOP)))
         sqlite_vfs.mount(str(folder), self.disk)
-        self._begin()
-
-    def _begin(self) -> None:
-        self.disk.replace({})
-        self.disk.come_back(Power(), None)
-        store = self._opened(0)
-        store.enrolled(_ME)
-        asked = store.next_exchange()
-        told = [msgspec.Raw(encode(PutTicket(1, _TICKET)))]
-        store.take_reply(asked, RoundReply(PROTOCOL, 0, 0, 1, changes=told), Clock(0, 20))
-        store.close()
-        self._backup = self.disk.image()
+        self._backup: dict[str, bytes] | None = None
 
     def lives(self, number: int, ends: int) -> None:
         """One life, ended so often. Raises FileLost."""
         dice = self._dice
         acts = dice.choices(list(_ACTS), list(_ACTS.values()), k=dice.randrange(1, 6))
         before = dice.random()
-        life = _Life(number, acts, fails_to_update=before < 0.1)
         self.disk.come_back(Power(), None)
-        if before < 0.25:
+        is_first = number == 1 or (self.disk.size(self.path.name) or 0) > _FULL_AFTER_BYTES
+        life = _Life(number, _BEGINNING if is_first else acts, fails_to_update=not is_first and before < 0.1)
+        if is_first:
+            self.disk.replace({})
+            self._backup = None
+        elif before < 0.25:
             make_store_older(str(self.path))
-        elif before < 0.3:
-            self.disk.replace(self._backup)
-        elif before < 0.4:
+        elif before < 0.35 or self._backup is None:
             self._backup = self.disk.image()
-        elif (self.disk.size(self.path.name) or 0) > _FULL_AFTER_BYTES:
-            self._begin()
+        elif before < 0.4:
+            self.disk.replace(self._backup)
         image = self.disk.image()
         held, moments = self._undisturbed(life)
         for _ in range(ends):
             self.disk.replace(image)
             self._ends(life, dice.randrange(moments + 1), held)
+        if is_first:  # what follows needs all of it
+            self.disk.replace(image)
+            self._undisturbed(life)
 
     def _undisturbed(self, life: _Life) -> tuple[list[Content], int]:
         """What is in the file once it is open, and after each act; and at how many moments it could have ended."""

@@ -31,9 +31,9 @@ def _end_files(first_seed: int) -> None:
 @pytest.mark.parametrize(
     ("name", "first_seed"),
     [
-        ("the phone does not flush after its commit", 3),
+        ("the phone does not flush after its commit", 2),
         ("the phone's database does not wait for the disk", 1),
-        ("a draft is cleared before its operation is kept", 4),
+        ("a draft is cleared before its operation is kept", 6),
         ("a photo's bytes are kept in another transaction than its operation", 1),
     ],
 )
@@ -53,4 +53,4 @@ def test_a_browsers_journal_needs_its_order() -> None:
         disk._written_last = name
 
     with patch.object(SimulatedDisk, "_turn_to", turn_to):
-        _bites(14)
+        _bites(7)
