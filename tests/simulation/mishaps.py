@@ -15,7 +15,7 @@ from shared_schema.sync_protocol import OLDEST_PROTOCOL, PROTOCOL
 from sync_server.storage.people import LoginTaken
 from tests.simulation.network import FAULTS
 from tests.simulation.people import DISPATCHERS, workable
-from tests.simulation.phones import RIGHT_AFTER_SAVING
+from tests.simulation.phones import RIGHT_AFTER_SAVING, WHILE_SAVING
 
 if TYPE_CHECKING:
     from tests.simulation.phones import Phone
@@ -87,6 +87,12 @@ async def _cut_phone(world: "World", phone: "Phone", dice: random.Random) -> boo
 async def _cut_phone_after_saving(world: "World", phone: "Phone", dice: random.Random) -> bool:
     """Counted when it happens."""
     phone.dies_once_it_has_saved = True
+    return False
+
+
+async def _cut_phone_while_saving(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    """Counted when it happens."""
+    phone.dies_while_it_saves = True
     return False
 
 
@@ -322,6 +328,7 @@ MISHAPS: dict[str, tuple[int, Mishap]] = {
     "phone killed": (6, _kill_phone),
     "phone killed between two writes": (8, _kill_phone_writing),
     "phone lost power between two writes": (12, _cut_phone),
+    WHILE_SAVING: (10, _cut_phone_while_saving),
     RIGHT_AFTER_SAVING: (10, _cut_phone_after_saving),
     "phone's storage full": (4, _phone_full),
     "phone's clock two years off": (2, _clock(lambda dice: timedelta(days=dice.choice((-730, 730))))),

@@ -128,11 +128,21 @@ def _drafts(phone: "Phone", ticket: Ticket, dice: random.Random, words: str) -> 
 
 
 def _finishes_draft(phone: "Phone", ticket: Ticket, dice: random.Random, words: str) -> None:
+    """What was left lying, or has just been typed, is recorded."""
     assert phone.app is not None
-    place = phone.name, f"note.{dice.randrange(3)}"
-    draft = phone.app.store.draft(place[1])
-    if draft is not None and phone.saves(phone.app.actions.add_note(ticket.id, draft["text"], clear_drafts=[place[1]])):
-        phone.world.ledger.drafts.pop(place, None)
+    if not (typed := _typed(phone)):
+        _drafts(phone, ticket, dice, words)
+        typed = _typed(phone)
+    key, text = dice.choice(typed)
+    if phone.saves(phone.app.actions.add_note(ticket.id, text, clear_drafts=[key])):
+        phone.world.ledger.drafts.pop((phone.name, key), None)
+
+
+def _typed(phone: "Phone") -> list[tuple[str, str]]:
+    """(key, text) of the drafts above."""
+    assert phone.app is not None
+    drafts = [(key, phone.app.store.draft(key) or {}) for key, _ in phone.app.store.drafts() if key.startswith("note.")]
+    return [(key, draft["text"]) for key, draft in drafts]
 
 
 def _answers_refusals(phone: "Phone", ticket: Ticket, dice: random.Random, words: str) -> None:
@@ -165,7 +175,7 @@ TECHNICIAN_MOVES: dict[str, tuple[int, TechnicianMove]] = {
     "hands over to one who objects": (3, _object),
     "waits for a part": (2, _wait),
     "leaves a draft": (3, _drafts),
-    "finishes a draft": (3, _finishes_draft),
+    "finishes a draft": (6, _finishes_draft),
     "answers what was refused": (5, _answers_refusals),
 }
 """Name → (how often, how)."""

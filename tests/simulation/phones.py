@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 
 RIGHT_AFTER_SAVING = "phone lost power right after it said that something is saved"
+WHILE_SAVING = "phone lost power while something was being saved"
 _EVERYTHING = 2**31
 _STARTS = 200
 """One second apart: longer than a disk stays full."""
@@ -94,6 +95,7 @@ class Phone:
         """What was saved here once and went when the store was put back."""
         self.power_was_lost = False
         self.dies_once_it_has_saved = False
+        self.dies_while_it_saves = False
         self.fuses: list[int] = []
         """After how many writes its power goes at the next starts."""
         self._faulty_updates = 0
@@ -243,6 +245,14 @@ class Phone:
             self.dies_once_it_has_saved = False
             self.world.loop.call_soon(self._lose_power)
         return True
+
+    def begins_to_save(self) -> None:
+        """A person is about to do something."""
+        if self.dies_while_it_saves:
+            self.dies_while_it_saves = False
+            self.world.trace.count(WHILE_SAVING)
+            self.power_was_lost = True
+            self.disk.power.fuse = self._dice.randrange(60)
 
     def _lose_power(self) -> None:
         if self.app is not None:

@@ -55,8 +55,13 @@ whenever it is repeated.
   moment later; several writes that wait are committed as a group, as in life.
 * **Disks** lie under SQLite itself (its virtual file system interface). When the power goes, what was flushed is there;
   of what was written since, any subset, the pages perhaps torn. Phones flush either like a desktop's file system or
-  like the browser's (where fsync does nothing). Death comes between any two writes; after each, `PRAGMA
-  integrity_check`. The copy kept during an update, which is no SQLite file, lies on the same disks.
+  like the browser's (where fsync does nothing, and `opfs.js` says what is flushed when). Death comes between any two
+  writes; after each, `PRAGMA integrity_check`. The copy kept during an update, which is no SQLite file, lies on the
+  same disks.
+* **One phone's file alone** (`tests/simulation/one_file.py`) is ended at as many moments as it has: while things are
+  recorded, rolled back, answered, while the disk is full, while an update changes it or is taken back, after an old
+  copy was put in its place, and while the next start repairs what it finds. It must be whole, and hold exactly what
+  was acknowledged or what was being done. `python -m tests.simulation file --files 100` ends it fifty thousand times.
 * **The network** carries the real requests and answers as bytes between the phone's HTTP client and the office's ASGI
   application, and does to them what is counted below.
 * **People** work by tables of moves (`tests/simulation/people.py`): they take the next step or one that does not fit,
@@ -76,7 +81,8 @@ loss of power is PostgreSQL's to survive. A transaction is one step there: two t
 locks in an order that its own processes decide, which no seed repeats. That is left to the races of threads and
 processes in `tests/sync_server` (`test_storage_contract.py`, `test_migrations.py`) and to those of `make bench`.
 
-Left to other tests: the update in a real browser's file system (`tests/browser`), and real processes under `kill -9`
+Left to other tests: the update in a real browser's file system (`tests/browser`), where also each write and flush of
+such a browser is kept, compared with the simulated one's and cut off at every flush; and real processes under `kill -9`
 (below).
 
 `make simulate SEED=7 STEPS=1` tells the story of seed 7 again; a failure prints its seed, makes itself short by leaving

@@ -274,6 +274,7 @@ class World:
             shown = workable(store.tickets())
             ticket = dice.choice(shown) if shown else None
         if ticket is not None:
+            phone.begins_to_save()
             TECHNICIAN_MOVES[name][1](phone, ticket, dice, words)
 
     async def _desk(self, event: Event, dice: random.Random, words: str) -> None:
