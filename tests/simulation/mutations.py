@@ -18,8 +18,10 @@ from field_app.store import database, journal, store, tickets
 from field_app.store import photos as phone_photos
 from field_app.sync import engine, photo_sender, rescue_file
 from shared_schema import wire
-from shared_schema.apply import apply
+from shared_schema.apply import Filing, apply, filing
 from shared_schema.identifiers import uuid7
+from shared_schema.sync_protocol import Verdict
+from shared_schema.ticket import Ticket
 from sync_server.services import desk, operations, photo_files, rescue, rounds
 from sync_server.storage import Writing, feed
 from sync_server.storage import engine as storage_engine
@@ -123,8 +125,9 @@ MUTATIONS = (
         "the second operation of a round is judged on the ticket before the first",
         operations._Taking,
         "judge",
-        "standing.put(after)\n",
-        "standing.put(after)\n            standing.kept[after.id] = before or standing.kept[after.id]\n",
+        "self._ended_at[after.id] = standing.judged\n",
+        "self._ended_at[after.id] = standing.judged\n"
+        "            standing.kept[after.id] = before or standing.kept[after.id]\n",
     ),
     _one(
         "the hash of the entry before is not looked at",
@@ -349,4 +352,7 @@ def _undone(storage: Any, work: Any, about: Any) -> Any:
 
 def _judged_anew(writing: Any, each: Any) -> bytes:
     before = writing.tickets.by_id([each.read.ticket]).get(each.read.ticket)
-    return wire.encode(operations._verdict(each, before, apply(each.read, before)))
+    after = apply(each.read, before)
+    if isinstance(after, Ticket):
+        return wire.encode(Verdict(each.id, each.sequence, filing(each.id, after), after.version))
+    return wire.encode(Verdict(each.id, each.sequence, Filing.REFUSED, before.version if before else 0, after))
