@@ -51,7 +51,6 @@ from shared_schema.ticket import (
     Proposal,
     RemoteHelp,
     Ticket,
-    late_evidence,
     undecided,
     unreviewed,
 )
@@ -127,9 +126,10 @@ def filing(operation_id: str, after: Result) -> Filing:
     for proposal in after.proposals:
         if proposal.operation_id == operation_id:
             return Filing.PROPOSAL
-    for item in late_evidence(after):
-        if item.operation_id == operation_id:
-            return Filing.LATE
+    for kind in (after.notes, after.photos, after.arrivals, after.sign_offs, after.objections):
+        for item in kind:
+            if item.late and item.operation_id == operation_id:
+                return Filing.LATE
     return Filing.APPLIED
 
 
@@ -200,6 +200,8 @@ def _visited(envelope: Envelope, operation: op.VisitOperation, ticket: Ticket | 
     fits = _holds(envelope, ticket) and may_move(op.kind_of(operation), ticket.status)
     status = MOVES[op.kind_of(operation)][1] if fits else ticket.status
     match operation:
+        case op.AcceptTicket() | op.StartTravel() | op.ResumeWork() if fits:
+            return _next(ticket, status=status, waiting_for="")
         case op.Arrive():
             arrival = Arrival(envelope.id, person, at, late=not fits)
             return _next(ticket, status=status, arrivals=(*ticket.arrivals, arrival))
@@ -219,8 +221,6 @@ def _visited(envelope: Envelope, operation: op.VisitOperation, ticket: Ticket | 
             return _next(ticket, status=status, waiting_for=words)
         case op.FinishWork(found=found, done=done) if fits:
             return _next(ticket, status=status, found=found, done=done)
-        case op.AcceptTicket() | op.StartTravel() | op.ResumeWork() if fits:
-            return _next(ticket, status=status, waiting_for="")
         case (
             op.AcceptTicket()
             | op.StartTravel()

@@ -8,6 +8,7 @@ more than one about each. How operations travel is services.rounds', services.de
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from msgspec import Raw, Struct
@@ -44,14 +45,11 @@ class Arrived(Struct, frozen=True):
     raw: bytes
     hash: str
     read: Envelope | UnreadableOperation
-
-    @property
-    def id(self) -> str:
-        return self.read.id or ""
-
-    @property
-    def sequence(self) -> int:
-        return self.read.sequence or 0
+    id: str
+    """Empty where it cannot be read."""
+    sequence: int
+    """0 where it cannot be read."""
+    ticket: str | None
 
 
 class _Whereabouts(Struct, frozen=True):
@@ -73,7 +71,12 @@ _KIND_LETTERS = 100
 
 def arrived(raw: bytes | Raw) -> Arrived:
     data = bytes(raw)
-    return Arrived(data, wire.hash_of(data), wire.decode_envelope(data))
+    read = wire.decode_envelope(data)
+    if isinstance(read, Envelope):
+        return Arrived(data, wire.hash_of(data), read, read.id, read.sequence, read.ticket)
+    found: Any = wire.decode_part(data, _Whereabouts)
+    ticket = found.ticket if isinstance(found, _Whereabouts) else None
+    return Arrived(data, wire.hash_of(data), read, read.id or "", read.sequence or 0, ticket)
 
 
 class Brought(Struct, frozen=True):
@@ -219,9 +222,8 @@ class _Standing:
         self.gone: list[tuple[str, str, int]] = []
         """Who has to give up which ticket, at which place."""
 
-    def put(self, ticket: Ticket) -> None:
+    def put(self, ticket: Ticket, before: Kept | None) -> None:
         """What the operation being judged makes of a ticket."""
-        before = self.kept.get(ticket.id)
         loaded = before.loaded if before else None
         self.kept[ticket.id] = Kept(ticket, 0, _stays_expired(before, ticket), loaded)
         self.changed[ticket.id] = self.judged
@@ -251,7 +253,7 @@ class _Taking:
         self._last_hash = head.last_hash
         self._broken_at = head.broken_at
         self._technicians: dict[str, bool] = {}
-        in_order = sorted((each for each in brought.operations if each.sequence), key=lambda each: each.sequence)
+        in_order = sorted((each for each in brought.operations if each.sequence), key=attrgetter("sequence"))
         old = [each for each in in_order if each.sequence <= head.received_through]
         self.fresh, repeated = _continuing(in_order, head)
         """What continues the journal."""
@@ -263,25 +265,33 @@ class _Taking:
         """At which place it has changed a ticket last."""
         self.own_work: dict[str, OwnChange] = {}
         self.scope_before: int | None = None
-        self._results: list[Ticket | Rejection] = []
         self._verdicts: list[bytes] = []
+        self._to_file: list[tuple[Arrived, int, Ticket | Rejection]] = []
+        """What was refused, or answers a refusal, with its place among `fresh`, and what became of it."""
 
     @property
     def head(self) -> Head:
         return Head(self._received_through, self._last_hash, self._broken_at)
 
     def judge(self, standing: _Standing) -> None:
-        for each in self.fresh:
-            before = standing.kept.get(each.read.ticket) if isinstance(each.read, Envelope) else None
-            after = self._judge(each, standing)
-            self._results.append(after)
+        for place, each in enumerate(self.fresh):
+            envelope = each.read
+            if isinstance(envelope, Envelope):
+                before = standing.kept.get(envelope.ticket)
+                after = self._judge(envelope, before, standing)
+            else:
+                before, after = None, envelope.rejection
             if isinstance(after, Ticket):
-                standing.put(after)
+                standing.put(after, before)
                 if before is not None and before.ticket is before.loaded:
                     self._began_at[after.id] = before.position
                 self._ended_at[after.id] = standing.judged
-            seen = before.ticket if before and self._may_know(before.ticket) else None
-            self._verdicts.append(wire.encode(_verdict(each, seen, after)))
+                verdict = Verdict(each.id, each.sequence, filing(each.id, after), after.version)
+            else:
+                verdict = self._refused(each, before, after)
+            self._verdicts.append(wire.encode(verdict))
+            if verdict.filing is Filing.REFUSED or _answers_a_refusal(each):
+                self._to_file.append((each, place, after))
             standing.known.add(each.id)
             standing.judged += 1
             self._received_through = each.sequence
@@ -289,18 +299,13 @@ class _Taking:
 
     def entries(self, first: int) -> list[Entry]:
         return [
-            self._entry(each, first + place, verdict)
-            for place, (each, verdict) in enumerate(zip(self.fresh, self._verdicts, strict=True))
+            self._entry(each, position, verdict)
+            for position, (each, verdict) in enumerate(zip(self.fresh, self._verdicts, strict=True), first)
         ]
 
     def file(self, first: int) -> None:
         """Have what was refused seen to; `first` is the feed position of the first operation."""
-        self._file(
-            [
-                (each, first + place, after)
-                for place, (each, after) in enumerate(zip(self.fresh, self._results, strict=True))
-            ]
-        )
+        self._file([(each, first + place, after) for each, place, after in self._to_file])
 
     def note_own_work(self, standing: _Standing, first: int, saved: Mapping[str, bytes]) -> None:
         """`first` is the feed position of place 0, `saved` what all tickets have become."""
@@ -375,7 +380,7 @@ class _Taking:
             sequence=each.sequence,
             hash=each.hash,
             position=position,
-            ticket=_ticket_of(each),
+            ticket=each.ticket,
             person=self.person.id,
             kind=_kind_of(each),
             code=code_of(rejection),
@@ -387,10 +392,7 @@ class _Taking:
             seen_by=seen_by,
         )
 
-    def _judge(self, each: Arrived, standing: _Standing) -> Ticket | Rejection:
-        envelope = each.read
-        if isinstance(envelope, UnreadableOperation):
-            return envelope.rejection
+    def _judge(self, envelope: Envelope, before: Kept | None, standing: _Standing) -> Ticket | Rejection:
         if not self._is_ours(envelope) or envelope.id in standing.known:
             return NotThisDevice()
         if envelope.previous_hash != self._last_hash:
@@ -398,7 +400,6 @@ class _Taking:
             return JournalBroken()
         if isinstance(envelope.operation, AssignTicket) and not self._is_technician(envelope.operation.technician):
             return UnknownTechnician()
-        before = standing.kept.get(envelope.ticket)
         after = apply(envelope, before.ticket if before else None)
         if isinstance(envelope.operation, MergeDuplicate) and isinstance(after, Ticket):
             return _merged(after, standing.kept.get(envelope.operation.into))
@@ -420,15 +421,17 @@ class _Taking:
         return self._technicians[person_id]
 
     def _entry(self, each: Arrived, position: int, verdict: bytes) -> Entry:
-        return Entry(position, each.id, self.device, each.sequence, _ticket_of(each), self._at_ms, verdict, each.raw)
+        return Entry(position, each.id, self.device, each.sequence, each.ticket, self._at_ms, verdict, each.raw)
+
+    def _refused(self, each: Arrived, before: Kept | None, rejection: Rejection) -> Verdict:
+        # A ticket that is not this person's is not told apart from one that does not exist.
+        is_told = before and self._may_know(before.ticket) and not isinstance(rejection, UnknownTicket | NotThisDevice)
+        version = before.ticket.version if before and is_told else 0
+        return Verdict(each.id, each.sequence, Filing.REFUSED, version, rejection)
 
 
-def _verdict(each: Arrived, before: Ticket | None, after: Ticket | Rejection) -> Verdict:
-    if isinstance(after, Ticket):
-        return Verdict(each.id, each.sequence, filing(each.id, after), after.version)
-    # A ticket that is not this person's is not told apart from one that does not exist.
-    version = before.version if before and not isinstance(after, UnknownTicket | NotThisDevice) else 0
-    return Verdict(each.id, each.sequence, Filing.REFUSED, version, after)
+def _answers_a_refusal(each: Arrived) -> bool:
+    return isinstance(each.read, Envelope) and isinstance(each.read.operation, AnswerRefusal)
 
 
 def _concerned(each: Arrived) -> tuple[str, ...]:
@@ -449,20 +452,13 @@ def _merged(after: Ticket, into: Kept | None) -> Ticket | Rejection:
 
 def _loses(before: Kept | None, after: Ticket) -> str | None:
     """Whose phone has to give the ticket back."""
-    if before is None or before.is_expired or before.ticket.technician == after.technician:
+    if before is None or before.is_expired or before.ticket.assignment is after.assignment:
         return None
-    return before.ticket.technician
+    return before.ticket.technician if before.ticket.technician != after.technician else None
 
 
 def _stays_expired(before: Kept | None, after: Ticket) -> bool:
     return before is not None and before.is_expired and after.status in OVER
-
-
-def _ticket_of(each: Arrived) -> str | None:
-    if isinstance(each.read, Envelope):
-        return each.read.ticket
-    found: Any = wire.decode_part(each.raw, _Whereabouts)
-    return found.ticket if isinstance(found, _Whereabouts) else None
 
 
 def _kind_of(each: Arrived) -> str:

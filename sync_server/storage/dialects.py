@@ -1,7 +1,8 @@
 """What both engines spell alike and SQLAlchemy keeps per dialect: INSERT … ON CONFLICT, and statements about many."""
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from operator import itemgetter
 from typing import Any, TypeAlias
@@ -37,27 +38,39 @@ class ForMany:
     step for each row has the writer's thread and the event loop wake each other thousands of times a second.
     """
 
-    def __init__(self, statement: "sa.Insert | sa.Update | Mapping[str, Insert]") -> None:
-        """Where an update is given two rows about the same one of the table, either may be written last."""
-        on = statement if isinstance(statement, Mapping) else dict.fromkeys(_DIALECTS, statement)
-        self._one, names = _compiled(on["postgresql"], "postgresql")
-        self._in_order = itemgetter(*names)
-        before, names, after = _for_given(on["sqlite"])
-        row = f"({', '.join('?' * len(names))})"
-        self._many = {size: f"{before}{', '.join([row] * size)}{after}" for size in _TOGETHER}
-        self._in_sqlite_order = itemgetter(*names)
+    def __init__(
+        self, statement: "sa.Insert | sa.Update | Mapping[str, Insert]", names: Sequence[str] | None = None
+    ) -> None:
+        """Rows are mappings, or, where `names` are given, tuples with the values of these parameters in that order.
 
-    def execute(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        Where an update is given two rows about the same one of the table, either may be written last.
+        """
+        on = statement if isinstance(statement, Mapping) else dict.fromkeys(_DIALECTS, statement)
+        self._one, wanted = _compiled(on["postgresql"], "postgresql")
+        self._in_order = _ordering(wanted, names)
+        before, wanted, after = _for_given(on["sqlite"])
+        row = f"({', '.join('?' * len(wanted))})"
+        self._many = {size: f"{before}{', '.join([row] * size)}{after}" for size in _TOGETHER}
+        self._in_sqlite_order = _ordering(wanted, names)
+
+    def execute(self, connection: sa.Connection, rows: Sequence[Any]) -> None:
         """Each row has a value for every parameter of the statement."""
         if connection.dialect.name != "sqlite":
-            connection.exec_driver_sql(self._one, [self._in_order(row) for row in rows])
+            connection.exec_driver_sql(self._one, list(self._in_order(rows)))
             return
         done = 0
         for size, text in self._many.items():
             while len(rows) - done >= size:
-                values = chain.from_iterable(map(self._in_sqlite_order, rows[done : done + size]))
+                values = chain.from_iterable(self._in_sqlite_order(rows[done : done + size]))
                 connection.exec_driver_sql(text, tuple(values))
                 done += size
+
+
+def _ordering(wanted: Sequence[str], names: Sequence[str] | None) -> Callable[[Sequence[Any]], Iterable[Any]]:
+    """From rows to the tuples that a text takes."""
+    if names is not None and list(names) == list(wanted):
+        return iter
+    return partial(map, itemgetter(*wanted) if names is None else itemgetter(*map(names.index, wanted)))
 
 
 def _for_given(statement: "sa.Insert | sa.Update") -> tuple[str, Sequence[str], str]:

@@ -6,10 +6,10 @@ has the number already) is set aside whole. The desk's own operations are the jo
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 from msgspec import Struct
+from msgspec.structs import asdict, astuple
 
 from shared_schema.operations import FIRST_HASH
 from sync_server.storage.dialects import Among, ForMany, on_both
@@ -118,7 +118,7 @@ _OF_TICKET = sa.union_all(
     ).where(set_aside.c.ticket == sa.bindparam("ticket")),
 )
 _KNOWN = Among(sa.select(operations.c.id).where(operations.c.id.in_(sa.bindparam("ids", expanding=True))))
-_APPEND = ForMany(sa.insert(operations))
+_APPEND = ForMany(sa.insert(operations), Entry.__struct_fields__)
 _BEGIN = ForMany(
     on_both(
         journals,
@@ -197,12 +197,14 @@ class Journal:
         return Entry(*row) if row else None
 
     def append(self, entries: Sequence[Entry]) -> None:
-        _APPEND.execute(self._connection, [_values(entry) for entry in entries])
+        # SQLite's driver searches for an adapter of every `bytes`, and takes a `bytearray` as it is.
+        rows = [(*astuple(entry)[:-2], bytearray(entry.verdict), bytearray(entry.raw)) for entry in entries]
+        _APPEND.execute(self._connection, rows)
 
     def put_aside(self, entries: Sequence[tuple[Entry, str]]) -> None:
         """Keep what cannot take its place in the journal, each with the hash of its bytes; bringing the same bytes
         again changes nothing."""
-        rows = [_values(entry) | {"hash": raw_hash} for entry, raw_hash in entries]
+        rows = [asdict(entry) | {"hash": raw_hash} for entry, raw_hash in entries]
         for row in rows:
             del row["position"]
         self._connection.execute(_PUT_ASIDE[self._connection.dialect.name], rows)
@@ -234,16 +236,3 @@ class Journal:
             sa.select(*_COLUMNS).where(operations.c.position > position).order_by(operations.c.position).limit(limit)
         )
         return [Entry(*row) for row in rows]
-
-
-def _values(entry: Entry) -> dict[str, Any]:
-    return {
-        "position": entry.position,
-        "id": entry.id,
-        "device": entry.device,
-        "sequence": entry.sequence,
-        "ticket": entry.ticket,
-        "received_at_ms": entry.received_at_ms,
-        "verdict": entry.verdict,
-        "raw": entry.raw,
-    }

@@ -188,7 +188,8 @@ _SAVE = ForMany(on_both(tickets, _saving))
 _GO_ON = ForMany(
     sa.update(tickets)
     .where(tickets.c.id == sa.bindparam("ticket"))
-    .values({name: sa.bindparam(f"new_{name}") for name in ("version", "position", "status", "late", "data")})
+    .values({name: sa.bindparam(f"new_{name}") for name in ("version", "position", "status", "late", "data")}),
+    ("new_version", "new_position", "new_status", "new_late", "new_data", "ticket"),
 )
 """For what a visit does to a ticket, nearly every time: nothing else of what it is found by has changed."""
 _WITHDRAW = ForMany(sa.insert(withdrawals))
@@ -233,7 +234,7 @@ class Tickets:
             _GO_ON.execute(self._connection, going_on)
         if others:
             _SAVE.execute(self._connection, others)
-        saved = {row["ticket"]: row["new_data"] for row in going_on}
+        saved: dict[str, bytes] = {ticket: data for *_, data, ticket in going_on}
         return saved | {row["id"]: row["data"] for row in others}
 
     def withdraw(self, gone: Sequence[tuple[str, str, int]]) -> None:
@@ -409,16 +410,11 @@ def _is_only_progress(ticket: Ticket, before: Ticket) -> bool:
     return all(map(is_, _others(ticket), _others(before)))
 
 
-def _progress(kept: Kept) -> dict[str, Any]:
+def _progress(kept: Kept) -> tuple[Any, ...]:
+    """A row for _GO_ON."""
     ticket = kept.ticket
-    return {
-        "ticket": ticket.id,
-        "new_version": ticket.version,
-        "new_position": kept.position,
-        "new_status": ticket.status.value,
-        "new_late": _waits_for_the_desk(ticket),
-        "new_data": wire.encode(ticket),
-    }
+    late, data = _waits_for_the_desk(ticket), wire.encode(ticket)
+    return ticket.version, kept.position, ticket.status.value, late, data, ticket.id
 
 
 def _waits_for_the_desk(ticket: Ticket) -> bool:
