@@ -4,6 +4,7 @@ import hashlib
 import random
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -30,7 +31,7 @@ from sync_server.clock import milliseconds
 from sync_server.services.reference import References
 from sync_server.settings import Settings
 from sync_server.storage import Reading, Storage, Writing
-from sync_server.storage.keys import RESCUE, Secret
+from sync_server.storage.keys import RESCUE, LearntBy, Secret
 from sync_server.storage.people import Person
 from sync_server.storage.tickets import Kept
 
@@ -98,14 +99,19 @@ def build(database_url: str, phones: int, rounds: int) -> list[Plan]:
     storage = Storage.open(database_url)
     try:
         for plan in made:
-            storage.write_now(lambda writing: move_in(writing, plan.person, [(plan.device, plan.token)]))  # noqa: B023
-            storage.write_now(lambda writing: put_tickets(writing, plan.tickets))  # noqa: B023
+            storage.write_now(partial(_take_on, plan=plan))
         versions = reference_versions(storage, [plan.person for plan in made])
     finally:
         storage.close()
     for plan, version in zip(made, versions, strict=True):
         plan.reference = version
     return made
+
+
+def _take_on(writing: Writing, plan: Plan) -> None:
+    move_in(writing, plan.person, [(plan.device, plan.token)])
+    writing.keys.learn(plan.device, plan.key.public_key().public_bytes_raw(), LearntBy.ENROLMENT, 0)
+    put_tickets(writing, plan.tickets)
 
 
 def same_every_time(seed: int) -> random.Random:
