@@ -134,7 +134,7 @@ class Camera(Sender):
         return b"\xff\xd8\xff\xe0" + random.randbytes(300_000)
 
     def is_done(self) -> bool:
-        return self.told == 0
+        return self.told == 0 and bool(self.delivered)
 
     def send(self, http: httpx.Client) -> None:
         digest = hashlib.sha256(self.photo).hexdigest()
@@ -169,7 +169,7 @@ class Form(Sender):
         self.operation = new_id()
 
     def is_done(self) -> bool:
-        return True
+        return bool(self.acknowledged)
 
     def send(self, http: httpx.Client) -> None:
         fields = {"csrf": CSRF, "operation_id": self.operation, "base_version": "0", "text": self.operation}
@@ -235,10 +235,8 @@ def test_whatever_was_acknowledged_before_a_kill_is_there_once_after_it(data: Pa
             assert texts == [f"note {at + 1}" for at in range(len(telephone.journal.raw))]
             assert telephone.acknowledged <= set(telephone.journal.ids)
         counted = Counter(note.text for note in office.ticket(tickets[0]).notes)
-        assert form.acknowledged
         assert all(counted[operation] == 1 for operation in form.acknowledged)
         assert max(counted.values()) == 1
-    assert camera.delivered
     for photo in camera.delivered:
         digest = hashlib.sha256(photo).hexdigest()
         assert (data / "photos" / digest[:2] / digest).read_bytes() == photo
