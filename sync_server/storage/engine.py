@@ -146,10 +146,21 @@ class Storage:
         try:
             with self._writing.begin() as connection:
                 migrations.upgrade(connection)
+            if self.is_embedded:
+                self._make_certain()
         except migrations.SchemaUnknown as newer:
             raise StorageUnavailable(f"a newer version of Doorstep made it (schema {newer})") from newer
         except sa.exc.DBAPIError as fault:
             raise translated(fault) from fault
+
+    def _make_certain(self) -> None:
+        """Have everything on the disk that can be read. A process killed between writing a transaction and flushing it
+        leaves one that is there as long as the power is, and phones are about to be told that it is held."""
+        connection = self._writing.raw_connection()
+        try:
+            connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+        finally:
+            connection.close()
 
     def on_feed(self, listener: Callable[[int], None]) -> Callable[[], None]:
         """Have `listener` called, in the writer's thread, with the feed's newest position after each commit.

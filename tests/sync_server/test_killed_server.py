@@ -242,6 +242,21 @@ def test_whatever_was_acknowledged_before_a_kill_is_there_once_after_it(data: Pa
         assert (data / "photos" / digest[:2] / digest).read_bytes() == photo
 
 
+def test_what_a_killed_office_had_only_written_is_flushed_before_anybody_hears_of_it(data: Path) -> None:
+    """SQLite's log comes into the database only after it was flushed: afterwards it is there without its log."""
+    killed = data / "killed"
+    killed.mkdir(parents=True)
+    with opened(data) as storage:
+        storage.write_now(lambda writing: writing.people.save(CHEN, 0))
+        for name in ("doorstep.db", "doorstep.db-wal"):
+            shutil.copy(data / name, killed / name)
+    with opened(killed):
+        shutil.copy(killed / "doorstep.db", data / "alone.db")
+    with sqlite3.connect(data / "alone.db") as alone:
+        assert alone.execute("SELECT id FROM people").fetchall() == [(CHEN.id,)]
+    alone.close()
+
+
 def _holds_the_journal(storage: Storage, telephone: Telephone) -> None:
     """Every operation in its place with its own bytes, and the feed without a gap."""
     entries = storage.read_now(lambda reading: reading.journal.after(0, 1_000_000))
