@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple, Unpack
+from weakref import WeakValueDictionary
 
 from msgspec import Struct
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -167,6 +168,7 @@ class PhotoFiles:
         _flush_folder(self._photos)
         _flush_folder(folder)
         self._open: dict[str, UploadFile] = {}
+        self._beginnings: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         # Decoding is slow and hungry: two at a time, and never in the threads that other work waits for.
         self._drawing = ThreadPoolExecutor(2, thread_name_prefix="thumbnails")
         # They wait for the disk more than they work, and the disk flushes many as fast as one.
@@ -239,6 +241,12 @@ class PhotoFiles:
 
     def has_room_for(self, size_bytes: int) -> bool:
         return shutil.disk_usage(self._uploads).free > size_bytes + _ROOM_TO_SPARE
+
+    def beginning(self, person: str, sha256: str) -> asyncio.Lock:
+        """To be held while an upload is looked for and, where there is none, begun. Of a phone that asks again before
+        the office has noticed that its connection is cut, both requests would begin one, and what comes to the one is
+        not found in the other."""
+        return self._beginnings.setdefault(f"{person}/{sha256}", asyncio.Lock())
 
     async def begin_upload(self, upload: str) -> None:
         """Make the empty file. Its name is flushed with the first bytes that the office says it holds."""

@@ -159,6 +159,9 @@ class Storage:
         connection = self._writing.raw_connection()
         try:
             connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+        except sqlite3.OperationalError as fault:
+            if fault.sqlite_errorcode != sqlite3.SQLITE_FULL:  # then the log has been flushed, which is done first
+                raise StorageUnavailable(str(fault)) from fault
         finally:
             connection.close()
 

@@ -185,18 +185,19 @@ class Uploads:
     async def _begun(self, sha256: str, size_bytes: int) -> tuple[int, StoredUpload]:
         """The offset to go on from, in an upload begun earlier or now."""
         person, now_ms = self._identity.person.id, self._now_ms()
-        upload = await self._storage.glance(
-            lambda reading: reading.uploads.unfinished_with(person, sha256, size_bytes, now_ms)
-        )
-        if upload is not None:
-            try:
-                return await self._how_far(upload)
-            except Problem as problem:
-                if problem.code != "upload-unknown":
-                    raise
-                # What had arrived is gone (a data folder restored without its uploads): the photo is still wanted.
-                await self._storage.write(lambda writing: writing.uploads.forget([upload.id]))
-        return 0, await self._begin(sha256, size_bytes)
+        async with self._files.beginning(person, sha256):
+            upload = await self._storage.glance(
+                lambda reading: reading.uploads.unfinished_with(person, sha256, size_bytes, now_ms)
+            )
+            if upload is not None:
+                try:
+                    return await self._how_far(upload)
+                except Problem as problem:
+                    if problem.code != "upload-unknown":
+                        raise
+                    # What had arrived is gone (a data folder restored without its uploads): the photo is still wanted.
+                    await self._storage.write(lambda writing: writing.uploads.forget([upload.id]))
+            return 0, await self._begin(sha256, size_bytes)
 
     async def _begin(self, sha256: str, size_bytes: int) -> StoredUpload:
         person, now_ms = self._identity.person.id, self._now_ms()

@@ -11,6 +11,7 @@ import random
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -253,6 +254,14 @@ def test_a_creation_cut_in_the_middle_of_its_photo_keeps_what_came(phone: Sender
     upload = phone.begin(data)
     assert phone.send(upload, 10_000, data[10_000:]).status_code == 204
     assert received(settings, data)
+
+
+def test_creations_of_the_same_photo_at_the_same_time_begin_one_upload(phone: Sender, storage: Storage) -> None:
+    data = a_picture()
+    with ThreadPoolExecutor(8) as threads:
+        begun = set(threads.map(lambda _: phone.begin(data), range(24)))
+    assert len(begun) == 1
+    assert states(storage) == ["unfinished"]
 
 
 def test_a_creation_that_brings_its_photo_slowly_becomes_an_upload_others_can_go_on_with(
