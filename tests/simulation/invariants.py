@@ -81,15 +81,18 @@ class Invariants:
 
     def answered(self, process: "Process", sent: Sent, answer: Answer) -> None:
         """As an answer leaves the office."""
-        if answer.status < 500 and answer.status != 429:  # otherwise it was not taken in, and news the next time
-            self._world.remember(sent)
         is_full = self._world.office.disk.is_full
         self._holds("nothing crashes", answer.status != 500 or is_full, f"500 to {sent.method} {sent.path}")
-        if sent.path != "/sync/v1/round" or answer.status != 200:
+        if answer.status >= 300:  # not taken in, also where it only came damaged, and news the next time
+            return
+        if sent.path != "/sync/v1/round":
+            self._world.remember(sent)
             return
         body = _unzipped(answer)
         reply = msgspec.json.decode(body, type=RoundReply)
         asked = msgspec.json.decode(sent.body)
+        if len(reply.verdicts) == len(asked.get("ops", ())):  # else there is a gap before some of them
+            self._world.remember(sent)
         device = asked["device"]
         self._receipts[device] = max(self._receipts.get(device, 0), reply.received_through)
         if reply.verdicts:
