@@ -177,7 +177,7 @@ def test_the_picker_shows_who_is_busy_that_day(office: Office) -> None:
     assert "14:00–16:00" in answer.page.text
     free = browser.get(f"/tickets/{ticket}/technicians?date=2026-03-02&start=16:00&end=18:00", **HTMX)
     assert SAY("assign.clash") not in free.page.text
-    assert "长宁区" in free.page.text
+    assert "14:00–16:00 长宁区" in free.page.text
 
 
 def test_somebody_who_has_left_cannot_be_chosen(office: Office) -> None:
