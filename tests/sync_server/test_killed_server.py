@@ -235,8 +235,10 @@ def test_whatever_was_acknowledged_before_a_kill_is_there_once_after_it(data: Pa
             assert texts == [f"note {at + 1}" for at in range(len(telephone.journal.raw))]
             assert telephone.acknowledged <= set(telephone.journal.ids)
         counted = Counter(note.text for note in office.ticket(tickets[0]).notes)
+        assert form.acknowledged
         assert all(counted[operation] == 1 for operation in form.acknowledged)
         assert max(counted.values()) == 1
+    assert camera.delivered
     for photo in camera.delivered:
         digest = hashlib.sha256(photo).hexdigest()
         assert (data / "photos" / digest[:2] / digest).read_bytes() == photo
