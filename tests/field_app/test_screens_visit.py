@@ -8,13 +8,15 @@ from msgspec.structs import replace
 from field_app.components.signature_pad import Strokes
 from shared_schema.evidence import PhotoSlot, digest
 from shared_schema.lifecycle import Status
+from shared_schema.ticket import Ticket
 from tests.builders.tickets import a_picture, an_assigned_ticket
 from tests.field_app.hand import Hand
 from tests.field_app.headless import Screen
 
 
-async def reach_the_work(screen: Screen) -> None:
-    """From the list to the problem agreed at the door."""
+async def reach_the_work(screen: Screen, ticket: Ticket) -> None:
+    """From the ticket's page to the problem agreed at the door."""
+    await screen.go(f"/tickets/{ticket.id}")
     for _ in range(3):
         await screen.tap("next-action")
     await screen.tap("next-action")
@@ -28,6 +30,13 @@ async def finish(screen: Screen) -> None:
     await screen.type("finish-found", "整流器老化")
     await screen.type("finish-done", "更换整流器")
     await screen.tap("finish-submit")
+
+
+async def hand_over(screen: Screen, ticket: Ticket) -> None:
+    """From the ticket's page to the work done, and what the customer reads of it."""
+    await reach_the_work(screen, ticket)
+    await finish(screen)
+    await screen.tap("next-action")
 
 
 @pytest.mark.parametrize("language", ["zh_CN", "en"])
@@ -81,10 +90,7 @@ def test_what_the_customer_signs_is_what_the_page_showed(hand: Hand) -> None:
     shown: list[str] = []
 
     async def visit(screen: Screen) -> None:
-        await screen.go(f"/tickets/{ticket.id}")
-        await reach_the_work(screen)
-        await finish(screen)
-        await screen.tap("next-action")
+        await hand_over(screen, ticket)
         shown.append(screen.text("statement"))
         await screen.tap("rating-5")
         await screen.tap("accept")
@@ -105,8 +111,7 @@ def test_the_statement_is_the_same_each_time_it_is_composed(hand: Hand) -> None:
     texts: list[str] = []
 
     async def work(screen: Screen) -> None:
-        await screen.go(f"/tickets/{ticket.id}")
-        await reach_the_work(screen)
+        await reach_the_work(screen, ticket)
         await finish(screen)
 
     async def read(screen: Screen) -> None:
@@ -125,8 +130,7 @@ def test_everything_typed_survives_the_app_being_killed(hand: Hand) -> None:
     here = f"/tickets/{ticket.id}"
 
     async def begin(screen: Screen) -> None:
-        await screen.go(here)
-        await reach_the_work(screen)
+        await reach_the_work(screen, ticket)
         await screen.tap("add-note")
         await screen.type("note-text", "半句")
         await screen.go(f"{here}/finish")
@@ -163,10 +167,7 @@ def test_an_objection_leads_back_to_the_work(hand: Hand) -> None:
     hand.given(ticket)
 
     async def visit(screen: Screen) -> None:
-        await screen.go(f"/tickets/{ticket.id}")
-        await reach_the_work(screen)
-        await finish(screen)
-        await screen.tap("next-action")
+        await hand_over(screen, ticket)
         await screen.tap("object")
         await screen.tap("objection-submit")
         assert screen.shows("objection-submit"), "an objection without words was taken"
@@ -213,10 +214,7 @@ def test_nobody_is_signed_for_without_stars_name_or_strokes(hand: Hand) -> None:
     hand.given(ticket)
 
     async def visit(screen: Screen) -> None:
-        await screen.go(f"/tickets/{ticket.id}")
-        await reach_the_work(screen)
-        await finish(screen)
-        await screen.tap("next-action")
+        await hand_over(screen, ticket)
         await screen.tap("accept")
         assert screen.shows("hand-over")
         await screen.tap("rating-5")
@@ -245,8 +243,7 @@ def test_a_photo_taken_fills_the_slot_that_waits(hand: Hand) -> None:
     hand.given(ticket)
 
     async def visit(screen: Screen) -> None:
-        await screen.go(f"/tickets/{ticket.id}")
-        await reach_the_work(screen)
+        await reach_the_work(screen, ticket)
         waiting = screen.text("step-finish_work")
         hand.single.actions.add_photo(ticket.id, a_picture(), PhotoSlot.BEFORE)
         await screen.go(f"/tickets/{ticket.id}/camera/before")
@@ -267,8 +264,7 @@ def test_a_place_without_a_camera_offers_the_gallery(hand: Hand) -> None:
     hand.given(ticket)
 
     async def visit(screen: Screen) -> None:
-        await screen.go(f"/tickets/{ticket.id}")
-        await reach_the_work(screen)
+        await reach_the_work(screen, ticket)
         await screen.tap("add-photo-before")
         assert screen.shows("camera-message")
         assert screen.shows("camera-gallery")
@@ -284,8 +280,7 @@ def test_pictures_from_the_gallery_are_kept_and_a_file_that_is_none_is_named(han
     picture = a_picture(seed=5)
 
     async def visit(screen: Screen) -> None:
-        await screen.go(f"/tickets/{ticket.id}")
-        await reach_the_work(screen)
+        await reach_the_work(screen, ticket)
         await screen.tap("add-photo-before")
         files = [{"id": 1, "name": "a.txt", "size": 3, "bytes": b"abc"}]
         files.append({"id": 2, "name": "b.jpg", "size": len(picture), "bytes": picture})
@@ -320,10 +315,7 @@ def test_the_browsers_back_button_does_not_lead_the_customer_into_the_technician
     here = f"/tickets/{ticket.id}"
 
     async def visit(screen: Screen) -> None:
-        await screen.go(here)
-        await reach_the_work(screen)
-        await finish(screen)
-        await screen.tap("next-action")
+        await hand_over(screen, ticket)
         await screen.tap("rating-4")
         await screen.tap("accept")
         await screen.go(f"{here}/hand-over")  # as the back button does
@@ -353,10 +345,7 @@ def test_the_customer_may_give_the_phone_back_and_only_the_technician_goes_on(ha
     hand.given(ticket)
 
     async def visit(screen: Screen) -> None:
-        await screen.go(f"/tickets/{ticket.id}")
-        await reach_the_work(screen)
-        await finish(screen)
-        await screen.tap("next-action")
+        await hand_over(screen, ticket)
         await screen.tap("rating-4")
         await screen.type("comment", "等我先生回来再签")
         await screen.tap("hand-back")
@@ -380,10 +369,7 @@ def test_a_ticket_cancelled_while_the_customer_reads_is_not_called_signed(hand: 
     hand.given(ticket)
 
     async def visit(screen: Screen) -> None:
-        await screen.go(f"/tickets/{ticket.id}")
-        await reach_the_work(screen)
-        await finish(screen)
-        await screen.tap("next-action")
+        await hand_over(screen, ticket)
         words = hand.state.words
         hand.given(replace(hand.ticket(ticket.id), status=Status.CANCELLED, version=40))
         await screen.settle()
@@ -398,10 +384,7 @@ def test_what_the_customer_objected_to_stays_in_sight_during_the_rework(hand: Ha
     hand.given(ticket)
 
     async def visit(screen: Screen) -> None:
-        await screen.go(f"/tickets/{ticket.id}")
-        await reach_the_work(screen)
-        await finish(screen)
-        await screen.tap("next-action")
+        await hand_over(screen, ticket)
         await screen.tap("object")
         await screen.type("objection-words", "灯还在闪")
         await screen.tap("objection-submit")
@@ -418,8 +401,7 @@ def test_waiting_for_a_part_and_going_on(hand: Hand) -> None:
     hand.given(ticket)
 
     async def visit(screen: Screen) -> None:
-        await screen.go(f"/tickets/{ticket.id}")
-        await reach_the_work(screen)
+        await reach_the_work(screen, ticket)
         await screen.tap("wait")
         await screen.tap("wait-submit")
         assert screen.shows("wait-submit"), "nothing to wait for was taken"
@@ -445,8 +427,7 @@ def test_work_on_a_ticket_that_was_just_given_away_is_not_lost(hand: Hand) -> No
     hand.given(ticket)
 
     async def visit(screen: Screen) -> None:
-        await screen.go(f"/tickets/{ticket.id}")
-        await reach_the_work(screen)
+        await reach_the_work(screen, ticket)
         await screen.tap("add-note")
         await screen.type("note-text", "已断电")
         hand.single.hears(withdraws=[ticket.id])
