@@ -83,17 +83,18 @@ class Invariants:
         """As an answer leaves the office."""
         is_full = self._world.office.disk.is_full
         self._holds("nothing crashes", answer.status != 500 or is_full, f"500 to {sent.method} {sent.path}")
-        if answer.status >= 300:  # not taken in, also where it only came damaged, and news the next time
+        if answer.status >= 300:  # refused: when what goes before it has come, it may be news
             return
-        if sent.path != "/sync/v1/round":
+        has_all = answer.came_whole
+        if sent.path == "/sync/v1/round":
+            reply = msgspec.json.decode(_unzipped(answer), type=RoundReply)
+            asked = msgspec.json.decode(sent.body)
+            has_all &= len(reply.verdicts) == len(asked.get("ops", ()))  # else there is a gap before some of them
+            self._round_answered(process, asked["device"], reply)
+        if has_all:
             self._world.remember(sent)
-            return
-        body = _unzipped(answer)
-        reply = msgspec.json.decode(body, type=RoundReply)
-        asked = msgspec.json.decode(sent.body)
-        if len(reply.verdicts) == len(asked.get("ops", ())):  # else there is a gap before some of them
-            self._world.remember(sent)
-        device = asked["device"]
+
+    def _round_answered(self, process: "Process", device: str, reply: RoundReply) -> None:
         self._receipts[device] = max(self._receipts.get(device, 0), reply.received_through)
         if reply.verdicts:
             self._world.trace.count("verdicts given", len(reply.verdicts))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shared_schema.sync_protocol import PROTOCOL
 
@@ -32,6 +33,8 @@ class Answer(Struct, frozen=True):
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+    came_whole: bool
+    """What it answers had been read by the office to its last byte."""
 
     def response(self) -> httpx.Response:
         return httpx.Response(self.status, headers=list(self.headers), content=self.body)
@@ -51,6 +54,7 @@ class OfficeGone(Exception):
 async def call(application: Any, sent: Sent, parts: Parts, hung_up: asyncio.Event) -> Answer:
     """What the office's application answers (ASGI 3.0). `hung_up`: the phone waits no more."""
     pieces = list(parts.pieces)
+    read: list[bytes] = []
     head: list[Any] = []
     body: list[bytes] = []
     path, _, query = sent.path.partition("?")
@@ -62,6 +66,7 @@ async def call(application: Any, sent: Sent, parts: Parts, hung_up: asyncio.Even
                 await asyncio.sleep(delay)  # which the office may give up, and ask again
             pieces.pop(0)
             if not hung_up.is_set():
+                read.append(piece)
                 return {"type": "http.request", "body": piece, "more_body": bool(pieces) or parts.breaks}
             pieces.clear()
         elif not parts.breaks:
@@ -93,7 +98,7 @@ async def call(application: Any, sent: Sent, parts: Parts, hung_up: asyncio.Even
     (start,) = head
     headers = tuple((bytes(name), bytes(value)) for name, value in start["headers"])
     content = b"" if sent.method == "HEAD" else b"".join(body)
-    return Answer(start["status"], headers, content)
+    return Answer(start["status"], headers, content, came_whole=b"".join(read) == sent.body)
 
 
 Forward = Callable[[Sent, Parts | None], Awaitable[Answer]]
@@ -246,7 +251,7 @@ async def _cut_reply(line: Line, sent: Sent, forward: Forward, dice: random.Rand
     if dice.random() < 0.5:
         raise httpx.RemoteProtocolError("peer closed connection without sending complete message body")
     headers = tuple(header for header in answer.headers if header[0] != b"content-length")
-    return Answer(answer.status, headers, answer.body[: dice.randrange(1 + len(answer.body))]).response()
+    return replace(answer, headers=headers, body=answer.body[: dice.randrange(1 + len(answer.body))]).response()
 
 
 async def _lose_reply(line: Line, sent: Sent, forward: Forward, dice: random.Random) -> httpx.Response:
