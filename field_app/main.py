@@ -14,6 +14,7 @@ import flet as ft
 
 from field_app import theme
 from field_app.components.boundary import report_fault
+from field_app.components.quick_patches import quicken_patches
 from field_app.device.contract import Device, StorageMissing, StoreInUse
 from field_app.screens import failure
 from field_app.screens.failure import FailurePage
@@ -87,6 +88,7 @@ def _reason(fault: Exception) -> str:
 
 async def main(page: ft.Page) -> None:
     """One session: one page of the browser, or the app on a phone."""
+    quicken_patches()
     page.title = "Doorstep"
     page.theme = theme.theme(theme.LIGHT)
     page.dark_theme = theme.theme(theme.DARK)

@@ -1,22 +1,23 @@
 """One visit in the list: when, where, what, and how it stands."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import flet as ft
 
 from field_app import theme
-from field_app.components import badges, text
+from field_app.components import badges, buttons, text
 from field_app.components.boundary import memo
 from field_app.components.identifiers import identified
 from field_app.state.app import Handler
 from field_app.state.day import CONTACT_SHOWN, FINISHED, window_start
 from field_app.words import Words
-from shared_schema.lifecycle import Kind, Severity, Status
+from shared_schema.lifecycle import Channel, Kind, Severity, Status
 from shared_schema.regions import district
-from shared_schema.ticket import Ticket
+from shared_schema.ticket import Assignment, Customer, Product, Ticket, Window
 
 _DIGITS = "0123456789:–"
+"""For a rehearsal: what nearly every card has of its own."""
 
 
 def what(ticket: Ticket, words: Words) -> str:
@@ -46,15 +47,30 @@ def TicketCard(
     late = past and ticket.status not in FINISHED
     severity = badges.severity_badge(ticket.severity, words)
     status = badges.status_badge(ticket.status, words)
-    lines = _when(window, severity, status, is_next)
+    lines: list[ft.Control] = []
     if past or (is_next and day != today):
-        lines.insert(0, text.note(words.near_day(day, today), color=theme.ATTENTION if late else theme.QUIET))
-    lines += _who_and_what(
-        "　".join(part for part in (ticket.customer.name, _where(ticket)) if part),
-        what(ticket, words),
-        ticket.problem if is_next else None,
+        lines.append(text.note(words.near_day(day, today), color=theme.ATTENTION if late else theme.QUIET))
+    if is_next:
+        lines += [text.title(window), badges.facts_row(status, severity)]
+    else:
+        marks = [mark for mark in (severity, status) if mark is not None]
+        lines.append(badges.headed(text.strong(window), ft.Row(marks, spacing=8, tight=True)))
+    who = "　".join(part for part in (ticket.customer.name, _where(ticket)) if part)
+    lines += [text.strong(who, lines=2), text.note(what(ticket, words), lines=2)]
+    if is_next:
+        lines.append(text.body(ticket.problem, lines=3))
+    return identified(
+        f"ticket-{ticket.number}",
+        ft.Container(
+            ft.Column(lines, spacing=6 if is_next else 3, horizontal_alignment=ft.CrossAxisAlignment.STRETCH),
+            bgcolor=theme.SURFACE,
+            border=ft.Border.all(1, theme.PRIMARY if is_next else theme.LINE),
+            border_radius=theme.RADIUS_CARD,
+            padding=16 if is_next else ft.Padding.symmetric(horizontal=16, vertical=12),
+            ink=True,
+            on_click=on_open,
+        ),
     )
-    return identified(f"ticket-{ticket.number}", _card(lines, on_open, is_next))
 
 
 def _where(ticket: Ticket) -> str:
@@ -63,59 +79,41 @@ def _where(ticket: Ticket) -> str:
     return " ".join(part for part in (district(ticket.customer.region), street) if part)
 
 
-def rehearsal(words: Words) -> ft.Control:
-    """Two cards of no visit, seen and heard by nobody: the ground lies over them.
+def rehearsal(words: Words, now: datetime) -> ft.Control:
+    """Cards of no visit, seen and heard by nobody: the ground lies over them.
 
-    They are made of the controls, the signs and the words every card is made of, so that Python and Flutter have met
-    all of them, and their shapes are drawn, before the visits are there.
+    They are made as every card is, and beside them stand the signs and the words a card may have, so that Python and
+    Flutter have met all of them, and their shapes are drawn, before the visits are there.
     """
-    statuses = [badges.status_badge(status, words) for status in Status if status not in FINISHED]
-    severities = [badges.severity_badge(severity, words) for severity in Severity]
-    kinds = " · ".join(words.shared(f"kind.{kind.value}") for kind in Kind)
-    cards = [
-        _card([*_when(_DIGITS, None, status, is_next), *_who_and_what(_DIGITS, kinds, _DIGITS)], _stay, is_next)
-        for is_next, status in ((True, badges.facts_row(*statuses)), (False, badges.facts_row(*severities)))
+    nobodys = _nobodys(now)
+    below = [
+        badges.facts_row(*(badges.status_badge(status, words) for status in Status if status not in FINISHED)),
+        badges.facts_row(*(badges.severity_badge(severity, words) for severity in Severity)),
+        text.note(" · ".join(words.shared(f"kind.{kind.value}") for kind in Kind)),
+        buttons.quiet("", words("today.more"), _stay),
     ]
+    cards = [TicketCard(nobodys, words, now.date(), _stay, is_next) for is_next in (True, False)]
     cover = ft.Container(bgcolor=theme.GROUND, left=0, right=0, top=0, bottom=0)
-    return ft.Semantics(content=ft.Stack([ft.Column(cards), cover]), exclude_semantics=True)
+    return ft.Semantics(content=ft.Stack([ft.Column([*cards, *below]), cover]), exclude_semantics=True)
+
+
+def _nobodys(now: datetime) -> Ticket:
+    return Ticket(
+        id="",
+        number="",
+        kind=Kind.REPAIR,
+        channel=Channel.PHONE,
+        status=Status.ASSIGNED,
+        version=0,
+        created_at=now,
+        created_by="",
+        customer=Customer(_DIGITS, "", _DIGITS, ""),
+        product=Product(_DIGITS, "", "", "", None, None),
+        problem=_DIGITS,
+        severity=Severity.ORDINARY,
+        assignment=Assignment("", Window(now, now), "", now),
+    )
 
 
 async def _stay(_event: Any) -> None:
     """There is nothing to open."""
-
-
-def _when(window: str, severity: ft.Control | None, status: ft.Control, is_next: bool) -> list[ft.Control]:
-    if is_next:
-        return [text.title(window), badges.facts_row(status, severity)]
-    return [
-        # In two lines where large text leaves no room for one.
-        ft.Row(
-            [
-                text.strong(window),
-                ft.Row([*([severity] if severity is not None else []), status], spacing=8, tight=True),
-            ],
-            alignment=ft.MainAxisAlignment.SPACE_BETWEEN,
-            wrap=True,
-            spacing=8,
-            run_spacing=4,
-        )
-    ]
-
-
-def _who_and_what(who: str, product: str, problem: str | None) -> list[ft.Control]:
-    lines: list[ft.Control] = [text.strong(who, lines=2), text.note(product, lines=2)]
-    if problem is not None:
-        lines.append(text.body(problem, lines=3))
-    return lines
-
-
-def _card(lines: list[ft.Control], on_open: Handler, is_next: bool) -> ft.Control:
-    return ft.Container(
-        ft.Column(lines, spacing=6 if is_next else 3, horizontal_alignment=ft.CrossAxisAlignment.STRETCH),
-        bgcolor=theme.SURFACE,
-        border=ft.Border.all(1, theme.PRIMARY if is_next else theme.LINE),
-        border_radius=theme.RADIUS_CARD,
-        padding=16 if is_next else ft.Padding.symmetric(horizontal=16, vertical=12),
-        ink=True,
-        on_click=on_open,
-    )

@@ -102,7 +102,7 @@ def Today() -> ft.Control:
         )
     ]
     if is_opening:
-        body.append(rehearsal(words))
+        body.append(rehearsal(words, app.now()))
     elif not day.today:
         body.append(_empty(app, day))
     left = limit

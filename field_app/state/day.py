@@ -1,7 +1,7 @@
 """The technician's tickets sorted into what is next, today, coming and past."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from operator import itemgetter
 
 from msgspec import Struct
@@ -36,20 +36,27 @@ def window_start(ticket: Ticket) -> datetime:
 
 def visits(tickets: Iterable[Ticket], now: datetime) -> Visits:
     today_is = now.astimezone().date()
-    today: list[Ticket] = []
+    morning, evening = _begin(today_is), _begin(today_is + timedelta(days=1))
+    of_today: list[Ticket] = []
+    left_over: list[Ticket] = []
     coming: dict[date, list[Ticket]] = {}
     past: list[Ticket] = []
     visited = [(window_start(ticket), ticket.number, ticket) for ticket in tickets if ticket.assignment is not None]
     for start, _, ticket in sorted(visited, key=itemgetter(0, 1)):
-        day = start.astimezone().date()
         if ticket.status in FINISHED:
             past.append(ticket)
-        elif day <= today_is:
-            today.append(ticket)
+        elif start < morning:
+            left_over.append(ticket)
+        elif start < evening:
+            of_today.append(ticket)
         else:
-            coming.setdefault(day, []).append(ticket)
+            coming.setdefault(start.astimezone().date(), []).append(ticket)
     days = tuple((day, tuple(of_day)) for day, of_day in coming.items())
-    of_today = [ticket for ticket in today if window_start(ticket).astimezone().date() == today_is]
-    in_turn = [*(ticket for ticket in of_today if ticket.status in UNDER_WAY), *of_today, *today]
+    in_turn = [*(ticket for ticket in of_today if ticket.status in UNDER_WAY), *of_today, *left_over]
     first_coming = days[0][1][0] if days else None
-    return Visits(in_turn[0] if in_turn else first_coming, tuple(today), days, tuple(reversed(past)))
+    return Visits(in_turn[0] if in_turn else first_coming, (*left_over, *of_today), days, tuple(reversed(past)))
+
+
+def _begin(day: date) -> datetime:
+    """Midnight where the phone is."""
+    return datetime.combine(day, time()).astimezone()
