@@ -30,6 +30,8 @@ _BARE = """
     CREATE TABLE feed (position INTEGER NOT NULL);
     INSERT INTO feed VALUES (0);
 """
+_JOURNAL = "device, received_through, last_hash, signed_through, signed_hash, signed_key, signature, signed_at_ms"
+"""A journal's columns, in the order of its row."""
 
 
 def bare(database: Path, plans: Sequence[Plan]) -> float:
@@ -86,11 +88,7 @@ def same_tables(database: Path, written: Path) -> float:
         connection.executemany(
             "UPDATE tickets SET version = ?, position = ?, status = ?, late = ?, data = ? WHERE id = ?", each.tickets
         )
-        connection.execute(
-            "INSERT INTO journals (device, received_through, last_hash, signed_through, signed_hash, signed_key,"
-            " signature, signed_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            each.journal,
-        )
+        connection.execute(f"INSERT INTO journals ({_JOURNAL}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", each.journal)  # noqa: S608
         connection.execute("UPDATE counters SET value = value + ? WHERE name = 'feed'", (len(each.operations),))
         connection.execute("COMMIT")
     seconds = time.perf_counter() - started
@@ -114,13 +112,7 @@ def _written(database: Path) -> list[_Written]:
         "SELECT position, id, device, sequence, ticket, received_at_ms, verdict, raw FROM operations ORDER BY position"
     ):
         operations.setdefault(row[2], []).append(row)
-    journals = {
-        row[0]: row
-        for row in connection.execute(
-            "SELECT device, received_through, last_hash, signed_through, signed_hash, signed_key, signature,"
-            " signed_at_ms FROM journals"
-        )
-    }
+    journals = {row[0]: row for row in connection.execute(f"SELECT {_JOURNAL} FROM journals")}  # noqa: S608
     tickets = {
         row[-1]: row for row in connection.execute("SELECT version, position, status, late, data, id FROM tickets")
     }
