@@ -290,7 +290,7 @@ class _Taking:
             else:
                 verdict = self._refused(each, before, after)
             self._verdicts.append(wire.encode(verdict))
-            if verdict.filing is Filing.REFUSED or _answers_a_refusal(each):
+            if verdict.filing is Filing.REFUSED or self._answer_in(each, after) is not None:
                 self._to_file.append((each, place, after))
             standing.known.add(each.id)
             standing.judged += 1
@@ -428,10 +428,6 @@ class _Taking:
         is_told = before and self._may_know(before.ticket) and not isinstance(rejection, UnknownTicket | NotThisDevice)
         version = before.ticket.version if before and is_told else 0
         return Verdict(each.id, each.sequence, Filing.REFUSED, version, rejection)
-
-
-def _answers_a_refusal(each: Arrived) -> bool:
-    return isinstance(each.read, Envelope) and isinstance(each.read.operation, AnswerRefusal)
 
 
 def _concerned(each: Arrived) -> tuple[str, ...]:
