@@ -256,3 +256,28 @@ def page_view(
             )
         ],
     )
+
+
+def lone_view(body: Sequence[ft.Control], *, spacing: int, padding: ft.PaddingValue) -> ft.View:
+    """A page with nothing around it: for a phone that is nobody's yet, and for an app that cannot start."""
+    return ft.View(
+        route="/",
+        bgcolor=theme.GROUND,
+        padding=0,
+        horizontal_alignment=ft.CrossAxisAlignment.CENTER,
+        controls=[
+            ft.SafeArea(
+                ft.Column(
+                    [
+                        ft.Container(
+                            ft.Column(list(body), spacing=spacing, horizontal_alignment=ft.CrossAxisAlignment.STRETCH),
+                            padding=padding,
+                            width=WIDEST,
+                        )
+                    ],
+                    scroll=ft.ScrollMode.AUTO,
+                ),
+                expand=True,
+            )
+        ],
+    )

@@ -7,7 +7,7 @@ import flet as ft
 from field_app import theme
 from field_app.components import buttons, fields, text
 from field_app.components.boundary import component
-from field_app.components.frame import WIDEST
+from field_app.components.frame import lone_view
 from field_app.components.identifiers import identified
 from field_app.state.app import AppState
 from field_app.store import Identity
@@ -134,24 +134,4 @@ def Enrol(app: AppState, offered_key: str | None) -> ft.Control:
             alignment=ft.MainAxisAlignment.CENTER,
         )
     )
-    return ft.View(
-        route="/",
-        bgcolor=theme.GROUND,
-        padding=0,
-        horizontal_alignment=ft.CrossAxisAlignment.CENTER,
-        controls=[
-            ft.SafeArea(
-                ft.Column(
-                    [
-                        ft.Container(
-                            ft.Column(form, spacing=18, horizontal_alignment=ft.CrossAxisAlignment.STRETCH),
-                            padding=ft.Padding.symmetric(horizontal=24, vertical=40),
-                            width=WIDEST,
-                        )
-                    ],
-                    scroll=ft.ScrollMode.AUTO,
-                ),
-                expand=True,
-            )
-        ],
-    )
+    return lone_view(form, spacing=18, padding=ft.Padding.symmetric(horizontal=24, vertical=40))

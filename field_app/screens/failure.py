@@ -8,7 +8,7 @@ import flet as ft
 from field_app import theme
 from field_app.components import buttons, text
 from field_app.components.boundary import component
-from field_app.components.frame import WIDEST, card
+from field_app.components.frame import card, lone_view
 from field_app.components.identifiers import identified
 from field_app.state.app import Handler
 from field_app.words import LANGUAGES, Words
@@ -41,24 +41,4 @@ def FailurePage(reason: str, code: str, on_retry: Handler | None, key: str = "")
     if on_retry is not None:
         label = " · ".join(Words.load(language)("failure.retry") for language in LANGUAGES)
         body.append(buttons.primary("failure-retry", label, on_retry, icon=ft.Icons.REFRESH))
-    return ft.View(
-        route="/",
-        bgcolor=theme.GROUND,
-        padding=0,
-        horizontal_alignment=ft.CrossAxisAlignment.CENTER,
-        controls=[
-            ft.SafeArea(
-                ft.Column(
-                    [
-                        ft.Container(
-                            ft.Column(body, spacing=16, horizontal_alignment=ft.CrossAxisAlignment.STRETCH),
-                            width=WIDEST,
-                            padding=24,
-                        )
-                    ],
-                    scroll=ft.ScrollMode.AUTO,
-                ),
-                expand=True,
-            )
-        ],
-    )
+    return lone_view(body, spacing=16, padding=24)
