@@ -11,8 +11,8 @@ import flet as ft
 from field_app import theme
 from field_app.components import buttons, fields, text
 from field_app.components.boundary import component
+from field_app.components.choices import Choice, choices
 from field_app.components.frame import card, page_view
-from field_app.components.identifiers import identified
 from field_app.screens.ticket import gone
 from field_app.state.app import AppState
 from field_app.state.current import use_app
@@ -167,50 +167,20 @@ def WaitPage() -> ft.Control:
         elif app.perform(lambda: app.phone.actions.wait_for(ticket_id, said, clear_drafts=[key])):
             app.go(f"/tickets/{ticket_id}")
 
-    choices = ft.Row(
-        [
-            identified(
-                f"wait-{choice}",
-                ft.Container(
-                    ft.Row(
-                        [
-                            ft.Icon(icon, size=20, color=theme.PRIMARY if reason == choice else theme.QUIET),
-                            text.body(
-                                words(f"wait.{choice}-choice"), color=theme.PRIMARY if reason == choice else theme.INK
-                            ),
-                        ],
-                        alignment=ft.MainAxisAlignment.CENTER,
-                        wrap=True,
-                        spacing=8,
-                        run_spacing=0,
-                        run_alignment=ft.MainAxisAlignment.CENTER,
-                    ),
-                    padding=ft.Padding.symmetric(horizontal=4, vertical=16),
-                    bgcolor=theme.tint(theme.PRIMARY) if reason == choice else theme.SURFACE,
-                    border=ft.Border.all(
-                        2 if reason == choice else 1, theme.PRIMARY if reason == choice else theme.LINE
-                    ),
-                    border_radius=theme.RADIUS_CARD,
-                    ink=True,
-                    on_click=app.doing(partial(choose, choice)),
-                ),
-                expand=True,
-                selected=reason == choice,
-            )
-            for choice, icon in (
-                ("parts", ft.Icons.INVENTORY_2_OUTLINED),
-                ("customer", ft.Icons.PERSON_OUTLINE),
-            )
-        ],
-        spacing=10,
-        intrinsic_height=True,
-        vertical_alignment=ft.CrossAxisAlignment.STRETCH,
-    )
+    def offered(name: str, icon: ft.IconData) -> Choice:
+        is_chosen = name == reason
+        shown: list[ft.Control] = [
+            ft.Icon(icon, size=20, color=theme.PRIMARY if is_chosen else theme.QUIET),
+            text.body(words(f"wait.{name}-choice"), color=theme.PRIMARY if is_chosen else theme.INK),
+        ]
+        return Choice(f"wait-{name}", shown, is_chosen, app.doing(partial(choose, name)))
+
+    reasons = [offered("parts", ft.Icons.INVENTORY_2_OUTLINED), offered("customer", ft.Icons.PERSON_OUTLINE)]
     return _form(
         app,
         ticket,
         "wait",
-        [choices],
+        [choices(reasons, is_main=True)],
         [_words_field(app, draft, "wait-words", "words", error, lambda: set_error(""))],
         submit,
     )

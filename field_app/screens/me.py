@@ -7,6 +7,7 @@ import flet as ft
 from field_app import theme
 from field_app.components import buttons, fields, text
 from field_app.components.boundary import component
+from field_app.components.choices import Choice, choices
 from field_app.components.frame import card, page_view
 from field_app.components.identifiers import identified
 from field_app.screens.leaving import leave_row
@@ -38,9 +39,9 @@ def MePage() -> ft.Control:
         _row("prices", ft.Icons.RECEIPT_LONG_OUTLINED, words("prices.title"), app.going("/me/prices")),
         card(
             text.note(words("me.language"), strong=True),
-            _choices(
+            choices(
                 [
-                    (
+                    _choice(
                         f"language-{language}",
                         words(f"language.{language}"),
                         language == words.language,
@@ -50,9 +51,9 @@ def MePage() -> ft.Control:
                 ]
             ),
             text.note(words("me.theme"), strong=True),
-            _choices(
+            choices(
                 [
-                    (
+                    _choice(
                         f"theme-{choice.value}",
                         words(f"theme.{choice.value}"),
                         choice is app.theme_choice,
@@ -141,45 +142,12 @@ def _row(identifier: str, icon: ft.IconData, label: str, on_click: Handler) -> f
     )
 
 
-def _choices(choices: list[tuple[str, str, bool, Handler]]) -> ft.Control:
-    return ft.Row(
-        [
-            identified(
-                identifier,
-                ft.Container(
-                    ft.Row(
-                        [
-                            *([ft.Icon(ft.Icons.CHECK, size=18, color=theme.PRIMARY)] if chosen else []),
-                            text.note(
-                                label,
-                                color=theme.PRIMARY if chosen else theme.INK,
-                                strong=chosen,
-                                align=ft.TextAlign.CENTER,
-                            ),
-                        ],
-                        alignment=ft.MainAxisAlignment.CENTER,
-                        wrap=True,  # the sign above the word where large text leaves no room for both in one line
-                        spacing=6,
-                        run_spacing=0,
-                        run_alignment=ft.MainAxisAlignment.CENTER,
-                    ),
-                    padding=ft.Padding.symmetric(horizontal=4, vertical=12),
-                    bgcolor=theme.tint(theme.PRIMARY) if chosen else None,
-                    border=ft.Border.all(1, theme.PRIMARY if chosen else theme.LINE),
-                    border_radius=theme.RADIUS_FIELD,
-                    ink=True,
-                    on_click=on_click,
-                ),
-                expand=True,
-                selected=chosen,
-                label=label,
-            )
-            for identifier, label, chosen, on_click in choices
-        ],
-        spacing=8,
-        intrinsic_height=True,
-        vertical_alignment=ft.CrossAxisAlignment.STRETCH,
-    )
+def _choice(identifier: str, label: str, is_chosen: bool, on_click: Handler) -> Choice:
+    role = theme.PRIMARY if is_chosen else theme.INK
+    shown: list[ft.Control] = [text.note(label, color=role, strong=is_chosen, align=ft.TextAlign.CENTER)]
+    if is_chosen:
+        shown.insert(0, ft.Icon(ft.Icons.CHECK, size=18, color=theme.PRIMARY))
+    return Choice(identifier, shown, is_chosen, on_click, label)
 
 
 def _device(app: AppState) -> ft.Control:
