@@ -18,7 +18,6 @@ import fcntl
 import hashlib
 import os
 import re
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -106,20 +105,21 @@ def media_type_of(head: bytes | bytearray) -> str | None:
 class UploadFile:
     """One upload open for writing, locked against every other writer, also in other processes."""
 
-    def __init__(self, path: Path, *, is_new: bool = False) -> None:
-        """Raises UploadBusy, or FileNotFoundError where there is none."""
+    def __init__(self, path: Path | str, *, is_new: bool = False) -> None:
+        """`is_new`: made now, under a name that nobody else knows. Raises UploadBusy, or FileNotFoundError where there
+        is none."""
         self._file = open(path, "xb" if is_new else "r+b", buffering=0, opener=_readable_by_the_group)  # noqa: SIM115
         self.asked_to_leave: Callable[[], None] = _nobody_to_ask
         """Called when somebody else wants to write; whoever writes sets it, and need not heed it."""
         self.length = 0
+        if is_new:
+            return
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as taken:
             self._file.close()
-            raise UploadBusy(path.name) from taken
-        if is_new:
-            return
-        if not path.exists():  # finished or discarded between opening and locking: this is no upload any more
+            raise UploadBusy(path) from taken
+        if not os.path.exists(path):  # finished or discarded between opening and locking: this is no upload any more
             self._file.close()
             raise FileNotFoundError(path)
         self.length = self._file.seek(0, os.SEEK_END)
@@ -171,8 +171,9 @@ class PhotoFiles:
         self._beginnings: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         # Decoding is slow and hungry: two at a time, and never in the threads that other work waits for.
         self._drawing = ThreadPoolExecutor(2, thread_name_prefix="thumbnails")
-        # They wait for the disk more than they work, and the disk flushes many as fast as one.
-        self._writing = ThreadPoolExecutor(8, thread_name_prefix="photo-files")
+        # They wait for the disk more than they work, and the disk flushes several as fast as one. Of eight threads, two
+        # processors spend more on taking turns than they gain.
+        self._writing = ThreadPoolExecutor(5, thread_name_prefix="photo-files")
 
     def close(self) -> None:
         self._drawing.shutdown(wait=False, cancel_futures=True)
@@ -184,8 +185,8 @@ class PhotoFiles:
         """The photo's file; None where its bytes have not arrived, or that is no SHA-256."""
         if not _SHA256.match(sha256):
             return None
-        path = self._place(sha256)
-        return path if path.is_file() else None
+        path = f"{self._folder(sha256)}/{sha256}"
+        return Path(path) if os.path.isfile(path) else None
 
     def present(self, sha256s: Iterable[str]) -> set[str]:
         """Those whose bytes the office holds."""
@@ -240,7 +241,8 @@ class PhotoFiles:
     # -- photos that are arriving ------------------------------------------------------------------------------------
 
     def has_room_for(self, size_bytes: int) -> bool:
-        return shutil.disk_usage(self._uploads).free > size_bytes + _ROOM_TO_SPARE
+        room = os.statvfs(self._uploads)
+        return room.f_bavail * room.f_frsize > size_bytes + _ROOM_TO_SPARE
 
     def beginning(self, person: str, sha256: str) -> asyncio.Lock:
         """To be held while an upload is looked for and, where there is none, begun. Of a phone that asks again before
@@ -323,18 +325,19 @@ class PhotoFiles:
     def _take_whole(self, upload: str, data: bytes | bytearray, sha256: str) -> Stored | NotAPicture | Altered:
         if hashlib.sha256(data).hexdigest() != sha256:
             return Altered()
-        if self.is_set_aside(sha256):
+        media_type = media_type_of(data[:12])
+        if media_type is None and self.is_set_aside(sha256):
             return NotAPicture(sha256)
         if not self.has_room_for(len(data)):
             raise OutOfRoom
-        path = self._upload_path(upload)
+        path = f"{self._uploads}/{upload}"
         file = UploadFile(path, is_new=True)
         try:
             file.append(data)
             file.flush()
-            return self._put_in_place(path, sha256, file.length, media_type_of(data[:12]))
+            return self._put_in_place(path, sha256, file.length, media_type)
         except OSError:
-            path.unlink(missing_ok=True)
+            Path(path).unlink(missing_ok=True)
             raise
         finally:
             file.close()
@@ -400,15 +403,17 @@ class PhotoFiles:
                 if path.stat().st_mtime < older_than:
                     path.unlink()
 
-    def _put_in_place(self, source: Path, sha256: str, size_bytes: int, media_type: str | None) -> Stored | NotAPicture:
+    def _put_in_place(
+        self, source: Path | str, sha256: str, size_bytes: int, media_type: str | None
+    ) -> Stored | NotAPicture:
         """Move flushed bytes to where they stay."""
-        target = self._set_aside / sha256 if media_type is None else self._place(sha256)
-        source.replace(target)  # perhaps of the same bytes, which came before from another phone
-        _flush_folder(target.parent)
+        folder = self._set_aside if media_type is None else self._folder(sha256)
+        os.replace(source, f"{folder}/{sha256}")  # perhaps of the same bytes, which came before from another phone
+        _flush_folder(folder)
         return NotAPicture(sha256) if media_type is None else Stored(sha256, size_bytes, media_type)
 
-    def _place(self, sha256: str) -> Path:
-        return self._photos / sha256[:2] / sha256
+    def _folder(self, sha256: str) -> str:
+        return f"{self._photos}/{sha256[:2]}"
 
     def _upload_path(self, upload: str) -> Path:
         assert _UPLOAD.match(upload), upload  # made by us; a foreign name never gets this far
@@ -502,7 +507,7 @@ def _on_white(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _flush_folder(folder: Path) -> None:
+def _flush_folder(folder: Path | str) -> None:
     """A name in a folder survives the loss of power only once the folder itself is flushed."""
     handle = os.open(folder, os.O_RDONLY)
     try:

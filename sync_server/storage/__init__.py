@@ -5,7 +5,7 @@ reading.tickets.by_id(ids))`. An area (`tickets`, `journal`, `keys`, `attention`
 `prices`, `feed`) is a class over one transaction; it speaks in domain values and works on many at a time.
 """
 
-from sync_server.storage.areas import Looking, Reading, Values, Writing
+from sync_server.storage.areas import Looking, Reading, Rows, Values, Writing
 from sync_server.storage.engine import Storage, StorageUnavailable
 
-__all__ = ["Looking", "Reading", "Storage", "StorageUnavailable", "Values", "Writing"]
+__all__ = ["Looking", "Reading", "Rows", "Storage", "StorageUnavailable", "Values", "Writing"]

@@ -1,7 +1,8 @@
 """What both engines spell alike and SQLAlchemy keeps per dialect: INSERT … ON CONFLICT, and statements about many."""
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from operator import itemgetter
@@ -58,11 +59,19 @@ class ForMany:
         if connection.dialect.name != "sqlite":
             connection.exec_driver_sql(self._one, list(self._in_order(rows)))
             return
+        for text, values in self._for_sqlite(rows):
+            connection.exec_driver_sql(text, values)
+
+    def execute_directly(self, connection: sqlite3.Connection, rows: Sequence[Any]) -> None:
+        """The same without SQLAlchemy."""
+        for text, values in self._for_sqlite(rows):
+            connection.execute(text, values)
+
+    def _for_sqlite(self, rows: Sequence[Any]) -> Iterator[tuple[str, tuple[Any, ...]]]:
         done = 0
         for size, text in self._many.items():
             while len(rows) - done >= size:
-                values = chain.from_iterable(self._in_sqlite_order(rows[done : done + size]))
-                connection.exec_driver_sql(text, tuple(values))
+                yield text, tuple(chain.from_iterable(self._in_sqlite_order(rows[done : done + size])))
                 done += size
 
 

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from sync_server.storage import migrations
-from sync_server.storage.areas import Looking, Reading, Values, Writing
+from sync_server.storage.areas import Looking, Reading, Rows, Values, Writing
 
 log = logging.getLogger("sync_server.storage")
 
@@ -345,9 +345,10 @@ class Storage:
         return group, False
 
     def _write_group(self, group: list[_Write[Any]]) -> None:
-        if len(group) > 1:
+        rows = _only_rows(group) if self.is_embedded else None
+        if rows is not None or len(group) > 1:
             try:
-                results = self._commit(group)
+                results = self._commit(group) if rows is None else self._commit_rows(rows, group)
             except Exception:  # noqa: S110 - each is made again alone below, and then the culprit hears of it
                 pass
             else:
@@ -379,6 +380,24 @@ class Storage:
             for listener in tuple(self._on_feed):
                 listener(writing.feed.taken_through)
         return results
+
+    def _commit_rows(self, rows: Rows[Any], group: list[_Write[Any]]) -> list[None]:
+        pooled = self._writing.raw_connection()
+        try:
+            connection = pooled.driver_connection
+            assert isinstance(connection, sqlite3.Connection)
+            connection.execute("BEGIN IMMEDIATE")
+            rows.write(connection, [write.about for write in group])
+            connection.execute("COMMIT")
+        finally:
+            pooled.close()  # which takes back what was not committed
+        return [None] * len(group)
+
+
+def _only_rows(group: list[_Write[Any]]) -> Rows[Any] | None:
+    """What all of the group do, where that is one and the same and rows alone."""
+    work = group[0].work
+    return work if isinstance(work, Rows) and all(write.work is work for write in group) else None
 
 
 def _done(writing: Writing, group: list[_Write[Any]]) -> list[Any]:

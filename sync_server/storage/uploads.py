@@ -57,19 +57,27 @@ class Settled(Struct, frozen=True):
     at_ms: int
 
 
-_BEGIN = ForMany(
-    sa.insert(uploads).values(
-        {
-            name: sa.bindparam(name)
-            for name in ("id", "device", "person", "sha256", "size_bytes", "state", "begun_at_ms", "expires_at_ms")
-        }
-    )
-)
+_BEGUN = ("id", "device", "person", "sha256", "size_bytes", "state", "begun_at_ms", "expires_at_ms")
+BEGIN = ForMany(sa.insert(uploads).values({name: sa.bindparam(name) for name in _BEGUN}), _BEGUN)
 _SETTLE = ForMany(
     sa.update(uploads)
     .where(uploads.c.id == sa.bindparam("settled"))
     .values(state=sa.bindparam("new_state"), settled_at_ms=sa.bindparam("at_ms"))
 )
+
+
+def begun_row(upload: StoredUpload) -> tuple[str | int, ...]:
+    """What BEGIN takes."""
+    return (
+        upload.id,
+        upload.device,
+        upload.person,
+        upload.sha256,
+        upload.size_bytes,
+        upload.state.value,
+        upload.begun_at_ms,
+        upload.expires_at_ms,
+    )
 
 
 class Uploads:
@@ -118,22 +126,7 @@ class Uploads:
         return list(self._connection.scalars(sa.select(uploads.c.id).where(ran_out)))
 
     def begin_all(self, begun: Sequence[StoredUpload]) -> None:
-        _BEGIN.execute(
-            self._connection,
-            [
-                {
-                    "id": upload.id,
-                    "device": upload.device,
-                    "person": upload.person,
-                    "sha256": upload.sha256,
-                    "size_bytes": upload.size_bytes,
-                    "state": upload.state.value,
-                    "begun_at_ms": upload.begun_at_ms,
-                    "expires_at_ms": upload.expires_at_ms,
-                }
-                for upload in begun
-            ],
-        )
+        BEGIN.execute(self._connection, [begun_row(upload) for upload in begun])
 
     def extend(self, upload_id: str, expires_at_ms: int) -> None:
         self._connection.execute(

@@ -5,9 +5,12 @@ office already holds, or an upload begun earlier, is answered with its Location 
 again without fear. What arrived is flushed before it is acknowledged. Refusals are problems (sync_server.problems).
 Of many photos at once, `/sync/v1/photos/unheld` says which the office has nothing of.
 
-Most photos come whole with their creation, and quickly. Of such a one the record and the file are begun together. That
-it was received is said when the file has its place and the folder is flushed, and noted in the record afterwards: what
-was not noted because the process died is found when it starts (PhotoFiles.settle_finished).
+Most photos come whole with their creation, and quickly. Of such a one nothing is recorded before the file has its place
+and the folder is flushed, and that it was received is said once the record is committed: when the process dies in
+between, the phone asks again, and is recorded as having brought what is here.
+
+Of one that comes in parts the record is there before the file has any. That it was received is noted in it after that
+was said: what was not noted because the process died is found when it starts (PhotoFiles.settle_finished).
 """
 
 import asyncio
@@ -34,8 +37,8 @@ from sync_server.clock import Clock, milliseconds, moment
 from sync_server.problems import Problem, decoded_body
 from sync_server.services.live import Live
 from sync_server.services.photo_files import Altered, NotAPicture, PhotoFiles, Stored, UploadBusy, UploadFile
-from sync_server.storage import Storage, Writing
-from sync_server.storage.uploads import Settled, StoredUpload, UploadState
+from sync_server.storage import Rows, Storage, Writing
+from sync_server.storage.uploads import BEGIN, Settled, StoredUpload, UploadState, begun_row
 
 PATH = "/sync/v1/uploads"
 UNHELD = "/sync/v1/photos/unheld"
@@ -77,9 +80,9 @@ class _Body:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._has_more = True
-        self._read_before: bytearray | None = None
+        self._read_before: bytes | None = None
 
-    async def part(self) -> bytes | bytearray | None:
+    async def part(self) -> bytes | None:
         """None at the end. Raises _HungUp."""
         if self._read_before is not None:
             before, self._read_before = self._read_before, None
@@ -92,18 +95,21 @@ class _Body:
         self._has_more = message["more_body"]
         return message["body"]
 
-    async def whole(self, size_bytes: int) -> bytearray | None:
+    async def whole(self, size_bytes: int) -> bytes | None:
         """All of it, where that is so many bytes and they are quick; otherwise None, and nothing has been read."""
-        came = bytearray()
+        parts: list[bytes] = []
+        came = 0
         try:
             async with asyncio.timeout(_AT_ONCE_SECONDS):
-                while len(came) <= size_bytes and (part := await self.part()) is not None:
-                    came += part
+                while came <= size_bytes and (part := await self.part()) is not None:
+                    parts.append(part)
+                    came += len(part)
         except (TimeoutError, _HungUp):
             pass
-        if len(came) == size_bytes and not self._has_more:
-            return came
-        self._read_before = came
+        data = b"".join(parts)
+        if came == size_bytes and not self._has_more:
+            return data
+        self._read_before = data
         return None
 
 
@@ -130,8 +136,8 @@ class Uploads:
         begun = await self._storage.glance(lambda reading: reading.uploads.unfinished_content(person, now_ms))
         return PhotosUnheld([photo for photo in await self._files.unheld(photos) if photo not in begun])
 
-    async def create(self, request: _AnyRequest) -> Response[None]:
-        """Creation, and with it as much of the photo as comes along."""
+    async def create(self, request: _AnyRequest) -> dict[str, str]:
+        """Creation, and with it as much of the photo as comes along; the headers that answer it."""
         _require_version(request)
         size_bytes = _number(request, "Upload-Length")
         sha256 = _metadata(request).get("sha256", "")
@@ -162,16 +168,19 @@ class Uploads:
                     self._files.close_upload(upload.id, file)
         return self._created(upload, offset)
 
-    async def _take_whole(self, data: bytearray, sha256: str) -> StoredUpload:
+    async def _take_whole(self, data: bytes, sha256: str) -> StoredUpload:
         """Raises Problem `checksum-mismatch` or `not-a-picture`."""
-        upload = self._new(sha256, len(data), UploadState.UNFINISHED)
-        outcome, _ = await asyncio.gather(
-            self._files.take_whole(upload.id, data, sha256), self._storage.write_together(_begin_all, upload)
-        )
+        upload = self._new(sha256, len(data), UploadState.RECEIVED)
+        outcome = await self._files.take_whole(upload.id, data, sha256)
         if isinstance(outcome, Altered):
-            await self._storage.write(lambda writing: writing.uploads.forget([upload.id]))
             raise Problem("checksum-mismatch", headers={"Upload-Offset": "0"})
-        return self._finished(upload, outcome)
+        if isinstance(outcome, NotAPicture):
+            upload = replace(upload, state=UploadState.SET_ASIDE)
+        await self._storage.write_together(_begin_all, upload)
+        if isinstance(outcome, NotAPicture):
+            raise Problem("not-a-picture")
+        self._live.photos_changed()
+        return upload
 
     async def _held(self, sha256: str, size_bytes: int) -> StoredUpload | None:
         """A new upload that is complete already, where the office has these bytes."""
@@ -228,8 +237,8 @@ class Uploads:
             expires_at_ms=now_ms + _EXPIRES_AFTER_MS,
         )
 
-    def _created(self, upload: StoredUpload, offset: int) -> Response[None]:
-        return self._answer(201, upload, offset, Location=f"{PATH}/{upload.id}")
+    def _created(self, upload: StoredUpload, offset: int) -> dict[str, str]:
+        return self._headers(upload, offset) | {"Location": f"{PATH}/{upload.id}"}
 
     async def tell(self, request: _AnyRequest, upload_id: str) -> Response[None]:
         """How far the upload has come; the answer to HEAD."""
@@ -310,7 +319,7 @@ class Uploads:
         return arrived_whole
 
     @staticmethod
-    async def _next_chunk(file: UploadFile, body: _Body) -> bytes | bytearray | None:
+    async def _next_chunk(file: UploadFile, body: _Body) -> bytes | None:
         """None at the end. Raises _HungUp; TimeoutError after a long silence, a short one when others want to write."""
         loop = asyncio.get_running_loop()
         silent_from = loop.time()
@@ -427,18 +436,20 @@ class Uploads:
     # -- answers -------------------------------------------------------------------------------------------------------
 
     def _answer(self, status: int, upload: StoredUpload, offset: int, **more: str) -> Response[None]:
-        headers = {"Upload-Offset": str(offset)} | more
+        return _without_body(status, self._headers(upload, offset) | more)
+
+    @staticmethod
+    def _headers(upload: StoredUpload, offset: int) -> dict[str, str]:
+        headers = {"Upload-Offset": str(offset)}
         if upload.state is UploadState.UNFINISHED:
             headers["Upload-Expires"] = format_datetime(moment(upload.expires_at_ms), usegmt=True)
-        return _without_body(status, headers)
+        return headers
 
     def _now_ms(self) -> int:
         return milliseconds(self._clock.now())
 
 
-def _begin_all(writing: Writing, begun: Sequence[StoredUpload]) -> list[None]:
-    writing.uploads.begin_all(begun)
-    return [None] * len(begun)
+_begin_all = Rows(BEGIN, begun_row)
 
 
 def _settle_all(writing: Writing, settled: Sequence[Settled]) -> list[None]:
@@ -602,12 +613,15 @@ def route_handlers(
         request: _AnyRequest = Request(scope, receive, send)
         if request.method == "POST":
             identity = await device_identity(request, accounts)
-            answer = await Uploads(identity, storage, clock, photo_files, live).create(request)
+            headers = await Uploads(identity, storage, clock, photo_files, live).create(request)
+            lines = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+            lines.append((b"content-length", b"0"))
+            await send({"type": "http.response.start", "status": 201, "headers": lines})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
         elif request.method == "OPTIONS":
-            answer = _spoken(photo_files)
+            await _spoken(photo_files).to_asgi_response(None, request)(scope, receive, send)
         else:
             raise Problem("method-not-allowed", headers={"Allow": "OPTIONS, POST"})
-        await answer.to_asgi_response(None, request)(scope, receive, send)
 
     dependencies = {"identity": Provide(device_identity), "uploads": Provide(_uploads)}
     tus = [create, options, tell, append, end, another_method]

@@ -201,17 +201,17 @@ def test_every_byte_is_flushed_before_it_counts_and_names_before_they_do(
 ) -> None:
     """File, then rename, then the folder: in this order a loss of power leaves an upload or a photo."""
     steps: list[str] = []
-    real_fsync, real_replace = os.fsync, Path.replace
+    real_fsync, real_replace = os.fsync, os.replace
 
     def fsync(handle: int) -> None:
         steps.append("flush " + Path(os.readlink(f"/proc/self/fd/{handle}")).relative_to(tmp_path).parts[0])
         real_fsync(handle)
 
-    def rename(self: Path, target: Path) -> Path:
+    def rename(source: Path | str, target: Path | str) -> None:
         steps.append("rename")
-        return real_replace(self, target)
+        real_replace(source, target)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(Path, "replace", rename)
+    monkeypatch.setattr(os, "replace", rename)
     kept(files, a_picture())
     assert steps == ["flush uploads", "rename", "flush photos"]

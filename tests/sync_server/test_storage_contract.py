@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -17,8 +17,9 @@ from shared_schema.operations import AddNote, AssignTicket, CancelTicket, Confir
 from shared_schema.ticket import Ticket, Window
 from sync_server.clock import milliseconds
 from sync_server.services.operations import arrived, receive
-from sync_server.storage import Reading, Storage, StorageUnavailable, Writing
+from sync_server.storage import Reading, Rows, Storage, StorageUnavailable, Writing
 from sync_server.storage.tickets import TicketFilter, TicketSort
+from sync_server.storage.uploads import BEGIN, StoredUpload, begun_row
 from tests.builders.tickets import a_customer, a_product, a_request
 from tests.sync_server.conftest import MONDAY
 from tests.sync_server.office import CHEN, LIN, WANG, Journal, StandingClock, decide, hire, new_id
@@ -121,6 +122,44 @@ def test_writes_of_one_kind_that_share_a_transaction_are_made_together_and_fail_
     outcomes = asyncio.run(all_at_once(range(20)))
     assert isinstance(outcomes[7], ValueError)
     assert sum(isinstance(outcome, int) for outcome in outcomes) == 19
+
+
+@pytest.mark.parametrize("among_others", [False, True])
+def test_rows_written_together_fail_alone(storage: Storage, among_others: bool) -> None:
+    """Twenty uploads begin while the writer is busy, one of them twice; a transaction may hold other work, too."""
+    busy = threading.Event()
+    begin = Rows(BEGIN, begun_row)
+    uploads = [
+        StoredUpload(
+            id=f"{number % 19:032}",
+            device="phone-a",
+            person=CHEN.id,
+            sha256=f"{number:064}",
+            size_bytes=3_000_000_000,
+            begun_at_ms=1,
+            expires_at_ms=2,
+        )
+        for number in range(20)
+    ]
+
+    async def all_at_once() -> list[object]:
+        waiting = asyncio.ensure_future(storage.write(lambda _writing: busy.wait(5)))
+        await asyncio.sleep(0.05)
+        writes: list[Awaitable[object]] = [storage.write_together(begin, upload) for upload in uploads]
+        if among_others:
+            writes.append(storage.write(lambda writing: writing.feed.take(1)))
+        together = asyncio.ensure_future(asyncio.gather(*writes, return_exceptions=True))
+        await asyncio.sleep(0.05)
+        busy.set()
+        await waiting
+        return await together
+
+    outcomes = asyncio.run(all_at_once())
+    assert outcomes[:19] == [None] * 19
+    assert isinstance(outcomes[19], sa.exc.IntegrityError)
+    assert len(outcomes) == 20 or isinstance(outcomes[20], int)
+    kept = storage.read_now(lambda reading: [reading.uploads.upload(upload.id) for upload in uploads[:19]])
+    assert kept == uploads[:19]
 
 
 def test_a_read_sees_one_moment_however_long_it_takes(storage: Storage) -> None:

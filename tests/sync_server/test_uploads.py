@@ -27,7 +27,7 @@ from sync_server.app import create_app
 from sync_server.clock import milliseconds
 from sync_server.services import photo_files
 from sync_server.settings import Settings
-from sync_server.storage import Storage
+from sync_server.storage import Storage, StorageUnavailable
 from sync_server.sync import uploads
 from tests.sync_server.office import CHEN, WANG, Office, Phone, StandingClock
 from tests.sync_server.serving import served, until
@@ -292,12 +292,38 @@ def test_what_was_received_and_not_noted_when_the_office_died_is_noted_when_it_s
     monkeypatch.setattr(Storage, "write_soon", lambda *_: None)
     data, no_picture = a_picture(), b"MZ" + bytes(500)
     half = phone.begin(a_picture(seed=2))
-    phone.bring(data, sha256(data))
-    phone.bring(no_picture, sha256(no_picture))
+    phone.send(phone.begin(data), 0, data)
+    phone.send(phone.begin(no_picture), 0, no_picture)
     assert states(storage) == ["unfinished"] * 3
     with served(create_app(settings, storage, clock)):
         assert sorted(states(storage)) == ["received", "set_aside", "unfinished"]
     assert phone.offset(half) == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "again", "state"),
+    [(a_picture(), (201, None), "received"), (b"MZ" + bytes(500), (422, "not-a-picture"), "set_aside")],
+)
+def test_a_photo_brought_whole_is_not_received_before_that_is_recorded(
+    phone: Sender,
+    storage: Storage,
+    monkeypatch: pytest.MonkeyPatch,
+    data: bytes,
+    again: tuple[int, str | None],
+    state: str,
+) -> None:
+    """The database fails, or the office dies, when the file has its place: the phone asks again and is recorded."""
+
+    async def fail(*_: object) -> None:
+        raise StorageUnavailable("disk I/O error")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(Storage, "write_together", fail)
+        answer = phone.bring(data, sha256(data))
+    assert (answer.status_code, states(storage)) == (503, [])
+    answer = phone.bring(data, sha256(data))
+    assert (answer.status_code, code(answer) if answer.content else None) == again
+    assert states(storage) == [state]
 
 
 # -- what the office has nothing of ------------------------------------------------------------------------------------
