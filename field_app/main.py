@@ -98,8 +98,11 @@ async def main(page: ft.Page) -> None:
 
     try:
         if not _phones:
-            page.render_views(Root, Opening(page), None)
-            await asyncio.sleep(0)  # to be sent before the store takes the thread for itself
+            page.render_views(Root, Opening(page, rehearses=False), None)
+            # The router now tells the client what it listens to, and Flutter draws the page once more for that: while
+            # there is little on it, and before the store takes the thread for itself.
+            await asyncio.sleep(0)
+            page.render_views(Root, Opening(page, rehearses=True), None)
         phone = await _open()
         app = AppState.of(phone, page)
         report_fault.set(app.stumble_quietly)

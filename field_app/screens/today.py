@@ -64,17 +64,17 @@ def Today() -> ft.Control:
     app = use_app()
     words, today = app.words, app.today()
     past_open, set_past_open = ft.use_state(False)
-    is_opening = isinstance(app, Opening)
+    opening = app if isinstance(app, Opening) else None
     limit, set_limit = ft.use_state(_screenful())
     pulled = ft.use_ref(0.0)
     day = visits(app.tickets(), app.now())
 
     async def follow() -> None:
-        if not is_opening:
+        if opening is None:
             await asyncio.sleep(_A_BREATH_SECONDS)
             set_limit(lambda limit: max(limit, _A_PAGE))
 
-    ft.use_effect(follow, [is_opening])
+    ft.use_effect(follow, [opening is None])
 
     def show(ticket: Ticket) -> ft.Control:
         is_next = day.next is not None and ticket.id == day.next.id
@@ -101,8 +101,8 @@ def Today() -> ft.Control:
             ]
         )
     ]
-    if is_opening:
-        body.append(rehearsal(words, app.now()))
+    if opening is not None:
+        body += [rehearsal(words, app.now())] if opening.rehearses else []
     elif not day.today:
         body.append(_empty(app, day))
     left = limit

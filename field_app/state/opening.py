@@ -44,6 +44,8 @@ class _NoPhone:
 
 
 class Opening(AppState):
-    def __init__(self, page: ft.Page) -> None:
+    def __init__(self, page: ft.Page, *, rehearses: bool) -> None:
+        """`rehearses`: what the visits will be made of is drawn too, beneath the ground."""
         super().__init__(cast(Phone, _NoPhone()), Words.load(DEFAULT_LANGUAGE), page)
+        self.rehearses = rehearses
         self._dress()

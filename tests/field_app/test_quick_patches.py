@@ -86,7 +86,7 @@ def test_nothing_is_overlooked_while_the_app_is_used(hand: Hand, monkeypatch: py
         await screen.tap("next-action")
         await screen.tap("history-toggle")
         await screen.go("/")
-        await screen.show(lambda page: page.render_views(Root, Opening(page), None))
+        await screen.show(lambda page: page.render_views(Root, Opening(page, rehearses=True), None))
         await screen.show(lambda page: page.render_views(Root, hand.state, None))
         await screen.tap("ticket-A")
         assert screen.shows("ticket")
