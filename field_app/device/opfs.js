@@ -12,9 +12,14 @@
 //   one's records in it.
 //
 // What is left after a commit is flushed by `flush()`, which the store calls.
+//
+// Number of writes. A record of the journal comes in three pieces, and a call takes longer than its bytes do: what
+// follows on what the journal was given last is held back, and written in one before anything else is done with any
+// file. An app killed meanwhile leaves what it would have left a moment earlier.
 (() => {
   const NO_ENTRY = 44, NOT_PERMITTED = 63, INPUT_OUTPUT = 29, NO_SPACE = 51, INVALID = 28;  // WASI errno
   const BLOCK = 4096;
+  const LONGEST_HELD = 64 * BLOCK;  // four of the largest pages SQLite has
 
   async function openHandles(folder, names, patienceMs) {
     const root = await navigator.storage.getDirectory();
@@ -59,17 +64,45 @@
     const present = new Set(Object.keys(handles).filter((name) => sizes[name] > 0));
     let unflushed = null;
     let end = 0;  // of the last write: what comes before it in a journal must not become durable before it
+    const held = { bytes: new Uint8Array(LONGEST_HELD), length: 0, name: '', position: 0 };
+    const writeThrough = (name, bytes, position) => {
+      try {
+        const written = handles[name].write(bytes, { at: position });
+        sizes[name] = Math.max(sizes[name], position + written);
+        return written;
+      } catch (fault) {
+        sizes[name] = handles[name].getSize();  // some of it may have been written before the disk was full
+        throw fault;
+      }
+    };
+    const writeHeld = () => {
+      if (held.length === 0) return;
+      const bytes = held.bytes.subarray(0, held.length);
+      held.length = 0;
+      if (writeThrough(held.name, bytes, held.position) < bytes.length) throw new Error('written in part');
+    };
+    const hold = (name, bytes, position) => {
+      if (position !== held.position + held.length || held.length + bytes.length > LONGEST_HELD) writeHeld();
+      if (held.length === 0) Object.assign(held, { name, position });
+      held.bytes.set(bytes, held.length);
+      held.length += bytes.length;
+      sizes[name] = Math.max(sizes[name], position + bytes.length);
+      return bytes.length;
+    };
     const flush = () => {
       if (unflushed === null) return;
+      writeHeld();
       handles[unflushed].flush();
       unflushed = null;
     };
+    const isJournal = (name) => name.endsWith('-journal');
     const changing = (name, position) => {
-      if (unflushed !== name || (name.endsWith('-journal') && position < end)) flush();
+      if (unflushed !== name || (isJournal(name) && position < end)) flush();
       unflushed = name;
     };
     const resize = (name, size) => {
       changing(name, size);
+      writeHeld();
       handles[name].truncate(size);
       sizes[name] = size;
       end = Infinity;
@@ -95,21 +128,18 @@
       open() {},
       close() {},
       read: (stream, buffer, offset, length, position) =>
-        attempt(() => handles[stream.node.name].read(buffer.subarray(offset, offset + length), { at: position })),
+        attempt(() => {
+          writeHeld();
+          return handles[stream.node.name].read(buffer.subarray(offset, offset + length), { at: position });
+        }),
       write(stream, buffer, offset, length, position) {
         stream.node.changedAt = Date.now();
         const name = stream.node.name;
         return attempt(() => {
           changing(name, position);
           end = position + length;
-          try {
-            const written = handles[name].write(buffer.subarray(offset, offset + length), { at: position });
-            sizes[name] = Math.max(sizes[name], position + written);
-            return written;
-          } catch (fault) {
-            sizes[name] = handles[name].getSize();  // some of it may have been written before the disk was full
-            throw fault;
-          }
+          const bytes = buffer.subarray(offset, offset + length);
+          return isJournal(name) ? hold(name, bytes, position) : writeThrough(name, bytes, position);
         });
       },
       llseek(stream, offset, whence) {
