@@ -76,7 +76,7 @@ def Enrol(app: AppState, offered_key: str | None) -> ft.Control:
             alignment=ft.Alignment.CENTER_LEFT,
         ),
         identified("enrol", text.display(words("enrol.title"))),
-        text.body(words("enrol.from-link" if offered_key else "enrol.how"), color=theme.QUIET),
+        text.body(words("enrol.from-link" if offered_key and not sentence else "enrol.how"), color=theme.QUIET),
         fields.typed(
             app,
             "enrol-key",

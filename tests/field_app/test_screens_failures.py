@@ -209,6 +209,20 @@ def test_a_new_phone_is_enrolled_with_the_key_from_its_link(new_hand: Hand) -> N
     assert identity.name == "陈志远"
 
 
+def test_when_the_key_of_a_link_fails_the_page_says_what_to_do_and_not_that_it_is_at_it(new_hand: Hand) -> None:
+    async def begin(screen: Screen) -> None:
+        for _ in range(100):
+            if screen.shows("enrol-error"):
+                break
+            assert "正在用链接中的密钥" in screen.text()
+            await screen.settle()
+        assert screen.shows("enrol-error")
+        assert "正在用链接中的密钥" not in screen.text()
+        assert "密钥 15 分钟内有效" in screen.text()
+
+    new_hand.does(begin, offered_key="abcdefgh12345678")
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [("abc", "不是密钥"), ("https://office.example/app/#enrol=abcdefgh12345678", "连接不上办公室")],
