@@ -125,9 +125,6 @@ class Uploads:
         ran_out = (uploads.c.state == UploadState.UNFINISHED.value) & (uploads.c.expires_at_ms <= at_ms)
         return list(self._connection.scalars(sa.select(uploads.c.id).where(ran_out)))
 
-    def begin_all(self, begun: Sequence[StoredUpload]) -> None:
-        BEGIN.execute(self._connection, [begun_row(upload) for upload in begun])
-
     def extend(self, upload_id: str, expires_at_ms: int) -> None:
         self._connection.execute(
             uploads.update().where(uploads.c.id == upload_id).values(expires_at_ms=expires_at_ms),

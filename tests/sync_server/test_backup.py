@@ -30,7 +30,7 @@ from sync_server.settings import Settings
 from sync_server.storage import Storage, StorageUnavailable, migrations
 from sync_server.storage.copies import describe
 from sync_server.storage.metadata import metadata
-from sync_server.storage.uploads import StoredUpload, UploadState
+from sync_server.storage.uploads import BEGIN, StoredUpload, UploadState, begun_row
 from tests.builders.tickets import a_picture
 from tests.sync_server.conftest import MONDAY
 from tests.sync_server.office import CHEN, LIN, WANG, Office, StandingClock, new_id
@@ -202,7 +202,7 @@ def test_uploads_that_were_arriving_begin_anew(
     upload = StoredUpload(
         id="0" * 32, device="d", person=CHEN.id, sha256="a" * 64, size_bytes=9, begun_at_ms=0, expires_at_ms=9**15
     )
-    storage.write_now(lambda writing: writing.uploads.begin_all([upload]))
+    storage.write_now(lambda writing: writing.execute(BEGIN, [begun_row(upload)]))
     (data / "uploads" / upload.id).write_bytes(b"half")
     made = backups.back_up(settings, tmp_path / "backups", MONDAY, quietly)
     restored = replace(settings, data=tmp_path / "restored")

@@ -9,7 +9,7 @@ from shared_schema.credentials import Certificate
 from sync_server.clock import milliseconds
 from sync_server.storage import Storage
 from sync_server.storage.people import DeviceIdentity, LoginTaken
-from sync_server.storage.uploads import Settled, StoredUpload, UploadState
+from sync_server.storage.uploads import BEGIN, Settled, StoredUpload, UploadState, begun_row
 from tests.sync_server.office import CHEN, LIN, WANG, hire
 
 
@@ -100,7 +100,7 @@ def test_an_upload_is_begun_extended_settled_or_forgotten(storage: Storage) -> N
 
     one, two = an_upload("one", 100), an_upload("two", 200)
     for upload in (one, two):
-        storage.write_now(lambda writing, upload=upload: writing.uploads.begin_all([upload]))  # type: ignore[misc]
+        storage.write_now(lambda writing, upload=upload: writing.execute(BEGIN, [begun_row(upload)]))  # type: ignore[misc]
     assert storage.read_now(lambda reading: reading.uploads.upload("one")) == one
     assert storage.read_now(lambda reading: reading.uploads.unfinished_of(CHEN.id, 50)) == (2, 6_000_000_000)
     assert storage.read_now(lambda reading: reading.uploads.unfinished_of(CHEN.id, 150)) == (1, 3_000_000_000)

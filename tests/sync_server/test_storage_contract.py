@@ -3,8 +3,9 @@
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -69,25 +70,34 @@ def test_a_write_that_fails_leaves_nothing_behind(storage: Storage) -> None:
     assert storage.read_now(lambda reading: (reading.feed.latest(), reading.prices.all())) == (before, ())
 
 
+def while_the_writer_is_busy(storage: Storage, write: Callable[[], Sequence[Awaitable[Any]]]) -> list[Any]:
+    """What became of these writes, asked for while another is being made: results and exceptions, in order."""
+    busy = threading.Event()
+
+    async def all_at_once() -> list[Any]:
+        waiting = asyncio.ensure_future(storage.write(lambda _writing: busy.wait(5)))
+        await asyncio.sleep(0.05)
+        together = asyncio.ensure_future(asyncio.gather(*write(), return_exceptions=True))
+        await asyncio.sleep(0.05)
+        busy.set()
+        await waiting
+        outcomes: list[Any] = await together
+        return outcomes
+
+    return asyncio.run(all_at_once())
+
+
 def test_of_writes_that_share_a_transaction_only_the_one_that_fails_fails(storage: Storage) -> None:
     """Group commit: twenty writes arrive while the writer is busy, one of them is bad."""
-    busy = threading.Event()
 
     def fail(writing: Writing) -> int:
         writing.feed.take(1)
         raise ValueError("bad")
 
-    async def all_at_once() -> list[int | BaseException]:
-        waiting = asyncio.ensure_future(storage.write(lambda _writing: busy.wait(5)))
-        await asyncio.sleep(0.05)
-        others = [storage.write(fail if place == 7 else lambda writing: writing.feed.take(1)) for place in range(20)]
-        together = asyncio.ensure_future(asyncio.gather(*others, return_exceptions=True))
-        await asyncio.sleep(0.05)
-        busy.set()
-        await waiting
-        return await together
-
-    outcomes = asyncio.run(all_at_once())
+    outcomes = while_the_writer_is_busy(
+        storage,
+        lambda: [storage.write(fail if place == 7 else lambda writing: writing.feed.take(1)) for place in range(20)],
+    )
     assert isinstance(outcomes[7], ValueError)
     positions = [outcome for outcome in outcomes if isinstance(outcome, int)]
     assert positions == list(range(positions[0], positions[0] + 19))
@@ -95,7 +105,6 @@ def test_of_writes_that_share_a_transaction_only_the_one_that_fails_fails(storag
 
 def test_writes_of_one_kind_that_share_a_transaction_are_made_together_and_fail_alone(storage: Storage) -> None:
     """Twenty rounds arrive while the writer is busy: one piece of work for all, made again singly for the bad one."""
-    busy = threading.Event()
     calls: list[list[int]] = []
 
     def take(writing: Writing, numbers: list[int]) -> list[int]:
@@ -105,21 +114,13 @@ def test_writes_of_one_kind_that_share_a_transaction_are_made_together_and_fail_
             raise ValueError("bad")
         return [first + place for place in range(len(numbers))]
 
-    async def all_at_once(numbers: range) -> list[int | BaseException]:
-        waiting = asyncio.ensure_future(storage.write(lambda _writing: busy.wait(5)))
-        await asyncio.sleep(0.05)
-        others = [storage.write_together(take, number) for number in numbers]
-        together = asyncio.ensure_future(asyncio.gather(*others, return_exceptions=True))
-        await asyncio.sleep(0.05)
-        busy.set()
-        await waiting
-        return await together
+    def all_at_once(numbers: range) -> list[Any]:
+        return while_the_writer_is_busy(storage, lambda: [storage.write_together(take, number) for number in numbers])
 
-    good = [outcome for outcome in asyncio.run(all_at_once(range(20, 40))) if isinstance(outcome, int)]
+    good = [outcome for outcome in all_at_once(range(20, 40)) if isinstance(outcome, int)]
     assert calls == [list(range(20, 40))]
     assert good == list(range(good[0], good[0] + 20))
-    busy.clear()
-    outcomes = asyncio.run(all_at_once(range(20)))
+    outcomes = all_at_once(range(20))
     assert isinstance(outcomes[7], ValueError)
     assert sum(isinstance(outcome, int) for outcome in outcomes) == 19
 
@@ -127,7 +128,6 @@ def test_writes_of_one_kind_that_share_a_transaction_are_made_together_and_fail_
 @pytest.mark.parametrize("among_others", [False, True])
 def test_rows_written_together_fail_alone(storage: Storage, among_others: bool) -> None:
     """Twenty uploads begin while the writer is busy, one of them twice; a transaction may hold other work, too."""
-    busy = threading.Event()
     begin = Rows(BEGIN, begun_row)
     uploads = [
         StoredUpload(
@@ -142,19 +142,11 @@ def test_rows_written_together_fail_alone(storage: Storage, among_others: bool) 
         for number in range(20)
     ]
 
-    async def all_at_once() -> list[object]:
-        waiting = asyncio.ensure_future(storage.write(lambda _writing: busy.wait(5)))
-        await asyncio.sleep(0.05)
-        writes: list[Awaitable[object]] = [storage.write_together(begin, upload) for upload in uploads]
-        if among_others:
-            writes.append(storage.write(lambda writing: writing.feed.take(1)))
-        together = asyncio.ensure_future(asyncio.gather(*writes, return_exceptions=True))
-        await asyncio.sleep(0.05)
-        busy.set()
-        await waiting
-        return await together
+    def writes() -> list[Awaitable[object]]:
+        together: list[Awaitable[object]] = [storage.write_together(begin, upload) for upload in uploads]
+        return [*together, storage.write(lambda writing: writing.feed.take(1))] if among_others else together
 
-    outcomes = asyncio.run(all_at_once())
+    outcomes = while_the_writer_is_busy(storage, writes)
     assert outcomes[:19] == [None] * 19
     assert isinstance(outcomes[19], sa.exc.IntegrityError)
     assert len(outcomes) == 20 or isinstance(outcomes[20], int)

@@ -21,7 +21,7 @@ from sync_server.services.verification import Finding, Note, Problem, Verificati
 from sync_server.settings import Settings
 from sync_server.storage import Storage
 from sync_server.storage.attention import RescuedOperation
-from sync_server.storage.uploads import StoredUpload, UploadState
+from sync_server.storage.uploads import BEGIN, StoredUpload, UploadState, begun_row
 from tests.builders.signing import a_signed_head, a_signing_key
 from tests.builders.tickets import a_picture
 from tests.repository.sources import ROOT
@@ -85,7 +85,7 @@ def fill(office: Office, data: Path) -> str:
             begun_at_ms=0,
             expires_at_ms=1,
         )
-        office.storage.write_now(lambda writing, upload=upload: writing.uploads.begin_all([upload]))  # type: ignore[misc]
+        office.storage.write_now(lambda writing, upload=upload: writing.execute(BEGIN, [begun_row(upload)]))  # type: ignore[misc]
     return ticket
 
 
@@ -321,7 +321,7 @@ def test_what_is_left_over_is_noted_and_is_no_problem(storage: Storage, data: Pa
     upload = StoredUpload(
         id="0" * 32, device="d", person=CHEN.id, sha256="a" * 64, size_bytes=1, begun_at_ms=0, expires_at_ms=1
     )
-    storage.write_now(lambda writing: writing.uploads.begin_all([upload]))
+    storage.write_now(lambda writing: writing.execute(BEGIN, [begun_row(upload)]))
     found = checked(storage, data)
     assert found.problems == ()
     noted = {note.what: note.about for note in found.notes}
