@@ -85,14 +85,14 @@ def rehearsal(words: Words, now: datetime) -> ft.Control:
     They are made as every card is, and beside them stand the signs and the words a card may have, so that Python and
     Flutter have met all of them, and their shapes are drawn, before the visits are there.
     """
-    nobodys = _nobodys(now)
+    nobodys, today = _nobodys(now), now.astimezone().date()
     below = [
         badges.facts_row(*(badges.status_badge(status, words) for status in Status if status not in FINISHED)),
         badges.facts_row(*(badges.severity_badge(severity, words) for severity in Severity)),
         text.note(" · ".join(words.shared(f"kind.{kind.value}") for kind in Kind)),
         buttons.quiet("", words("today.more"), _stay),
     ]
-    cards = [TicketCard(nobodys, words, now.date(), _stay, is_next) for is_next in (True, False)]
+    cards = [TicketCard(nobodys, words, today, _stay, is_next) for is_next in (True, False)]
     cover = ft.Container(bgcolor=theme.GROUND, left=0, right=0, top=0, bottom=0)
     return ft.Semantics(content=ft.Stack([ft.Column([*cards, *below]), cover]), exclude_semantics=True)
 
