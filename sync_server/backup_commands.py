@@ -57,6 +57,7 @@ SENTENCES: dict[Problem | Note, str] = {
     Note.RESTORED: "restored from a backup; the feed went on from {about} at {detail}",
     Note.PHOTOS_AWAITED: "photos still on the phone {about}: {detail}",
     Note.PHOTOS_UNNAMED: "photos no operation has named yet: {about}, such as {detail}",
+    Note.PHOTOS_REPLACED: "photos damaged here and brought anew: {about}, such as {detail}; the damaged files are kept",
     Note.UPLOADS_WITHOUT_FILE: "uploads begun of which nothing is here: {about}; their phones begin again",
     Note.UPLOADS_LEFT_OVER: "files in uploads/ that belong to no upload: {about}, such as {detail}",
     Note.STRAY_FILES: "{about} does not belong there",

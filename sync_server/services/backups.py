@@ -3,18 +3,20 @@
     doorstep-20260302T010000Z/
         manifest.json     written last: format, time, schema, feed position, size and SHA-256 of every file
         doorstep.db       a SQLite file, whichever database the office runs on
-        photos/ab/abcd…   as in the data folder, and so is set-aside/
+        photos/ab/abcd…   as in the data folder, and so are set-aside/ and damaged/
 
 Database first, files after it. A phone's photo is in its place before the database says so, and is never altered or
 taken away: what the copy of the database knows to have arrived is then there to be copied. (The other way round, a
 photo that arrives in between would be known to the database and missing in the set.) What is still arriving is left
-out: its phone has it and sends it again.
+out: its phone has it and sends it again. So is a photo whose disk has damaged it: it would be taken for the photo.
+What is kept in damaged/ is kept as what it is.
 
 A restore goes the same way back: the files, and then the database under a name that is given to it at the very end,
 or on PostgreSQL in one transaction. So half a restore is no office, and making it again finishes it.
 """
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import itertools
@@ -30,7 +32,7 @@ import msgspec
 from msgspec import Struct
 
 from sync_server.clock import milliseconds
-from sync_server.services.verification import Tell
+from sync_server.services.verification import Tell, file_hash
 from sync_server.settings import Settings
 from sync_server.storage import Storage, Writing, copies
 from sync_server.storage.engine import UNFINISHED
@@ -38,7 +40,7 @@ from sync_server.storage.engine import UNFINISHED
 FORMAT = 1
 MANIFEST = "manifest.json"
 DATABASE = "doorstep.db"
-FOLDERS = ("photos", "set-aside")
+FOLDERS = ("photos", "set-aside", "damaged")
 """What is kept beside the database. The rest is arriving (uploads) or can be made again (thumbnails, app)."""
 
 NUMBERS_SKIPPED = 1000
@@ -47,6 +49,7 @@ NUMBERS_SKIPPED = 1000
 _UNFINISHED = ".doorstep-backup-unfinished"
 _NAME = re.compile(r"doorstep-\d{8}T\d{6}Z(-\d+)?")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_KEPT = re.compile(r"[0-9a-f]{64}(-\d+)?\Z")
 _BLOCK = 1 << 20
 _ROOM_TO_SPARE = 50_000_000
 
@@ -125,11 +128,11 @@ def _made(settings: Settings, destination: Path, unfinished: Path, now: datetime
     for done, place in enumerate(places):
         if done % 50 == 0:
             tell("photos", done, len(places))
-        size_bytes = _keep(settings.data / place, unfinished / place, earlier / place)
-        if size_bytes is None:
-            left_out.append(place.name)
+        sha256 = _keep(settings.data / place, unfinished / place, earlier / place)
+        if sha256 is None:
+            left_out += [place.name] if _SHA256.match(place.name) else []
         else:
-            files.append(KeptFile(place.as_posix(), size_bytes, place.name))
+            files.append(KeptFile(place.as_posix(), (unfinished / place).stat().st_size, sha256))
     _flush_folders(unfinished)
     manifest = Manifest(format=FORMAT, made_at=now.astimezone(UTC), schema=copied.schema, feed=copied.feed, files=files)
     _write(unfinished / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
@@ -154,25 +157,33 @@ def _copy_database(settings: Settings, target: Path) -> copies.Copied:
     return copied
 
 
-def _keep(source: Path, target: Path, earlier: Path) -> int | None:
-    """Have the photo's bytes under `target`; their number, or None where they are not what the name says."""
+def _keep(source: Path, target: Path, earlier: Path) -> str | None:
+    """Have the file's bytes under `target`; their SHA-256, or None where they are not what the name says, or the disk
+    cannot read them."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    wanted = source.name if _SHA256.match(source.name) else file_hash(source)
     if earlier.is_file():
         with contextlib.suppress(OSError):  # not every file system can link; and an earlier copy may have rotted
-            if _sha256(earlier) == source.name:
+            if _sha256(earlier) == wanted:
                 os.link(earlier, target)
-                return target.stat().st_size
-    if _copy(source, target) != source.name:
-        target.unlink()
+                return wanted
+    try:
+        copied = _copy(source, target)
+    except OSError as fault:
+        if fault.errno != errno.EIO or file_hash(source):  # it is the other disk's fault, or something else
+            raise
+        copied = ""
+    if not copied or copied != wanted:
+        target.unlink(missing_ok=True)
         return None
-    return target.stat().st_size
+    return wanted
 
 
 def _contents(folder: Path) -> list[Path]:
-    """Files named by their SHA-256, wherever they are below `folder`."""
+    """Files named by a SHA-256, wherever they are below `folder`."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.rglob("*") if _SHA256.match(path.name) and path.is_file())
+    return sorted(path for path in folder.rglob("*") if _KEPT.match(path.name) and path.is_file())
 
 
 def _free_name(destination: Path, now: datetime) -> Path:

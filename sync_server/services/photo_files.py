@@ -3,12 +3,17 @@
     photos/ab/abcd…      complete, hashed and flushed before they got this name; never altered, never deleted
     uploads/<upload>     what has arrived of an upload so far; its length is the truth about it
     set-aside/abcd…      complete but no picture: kept for a person to look at, shown to nobody
+    damaged/abcd…-1      what a disk made of a photo that has been brought anew since; never deleted
     thumbnails/<n>/ab/…  made when first asked for; may be thrown away at any time
 
 A file becomes a photo by fsync, rename and fsync of the folder it comes into, so a crash leaves an upload or a photo
 and nothing in between. The folder it leaves is not flushed: at worst its old name is there again after a loss of power,
 beside the new one, and is met as an upload of what is here already. Who may upload, and how it is said in HTTP, is
 sync.uploads'; whose an upload is, storage.uploads'.
+
+That a name is there is enough to show a photo, and to say of many which are new (`unheld`). Whoever is told that the
+office holds one may let go of it: for that its bytes are hashed again (`make_certain`). Of a photo that its disk has
+damaged the office says that it has not come. It stays where it is until the whole is here again, and is kept after it.
 """
 
 import asyncio
@@ -16,12 +21,15 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import itertools
+import logging
 import os
 import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import BufferedReader
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple, Unpack
 from weakref import WeakValueDictionary
@@ -32,6 +40,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from shared_schema.evidence import PHOTO_BYTES
 from sync_server.storage import Storage
 from sync_server.storage.uploads import Settled, UploadState
+
+log = logging.getLogger("sync_server.photos")
 
 T = TypeVar("T")
 A = TypeVarTuple("A")
@@ -159,8 +169,9 @@ class PhotoFiles:
         self._photos = folder / "photos"
         self._uploads = folder / "uploads"
         self._set_aside = folder / "set-aside"
+        self._damaged = folder / "damaged"
         self._thumbnails = folder / "thumbnails"
-        for each in (self._photos, self._uploads, self._set_aside, self._thumbnails):
+        for each in (self._photos, self._uploads, self._set_aside, self._damaged, self._thumbnails):
             each.mkdir(parents=True, exist_ok=True)
         # All at once: a folder made when its first photo comes costs every photo of that moment a flush of photos/.
         for number in range(256):
@@ -230,13 +241,12 @@ class PhotoFiles:
         Path(name).chmod(0o640)
         return self._put_in_place(Path(name), hashlib.sha256(data).hexdigest(), len(data), media_type_of(data[:12]))
 
-    async def make_certain(self, sha256: str) -> bool:
-        """Whether the photo is here; if so, it is still when power is lost: whoever put it in place, a moment ago or
-        before being killed, may not have come to flush its folder."""
+    async def make_certain(self, sha256: str) -> int | None:
+        """The photo's size in bytes, where it is here and whole, and then it is still when power is lost: whoever put
+        it in place, a moment ago or before being killed, may not have come to flush its folder. None where it is not.
+        """
         path = self.path(sha256)
-        if path is not None:
-            await self._in_writing_thread(_flush_folder, path.parent)
-        return path is not None
+        return None if path is None else await self._in_writing_thread(_certain_size, path, sha256)
 
     # -- photos that are arriving ------------------------------------------------------------------------------------
 
@@ -389,7 +399,7 @@ class PhotoFiles:
         for upload in await storage.read(lambda reading: reading.uploads.unfinished()):
             if self._upload_path(upload.id).exists():
                 continue
-            if await self.make_certain(upload.sha256):
+            if await self.make_certain(upload.sha256) is not None:
                 settled.append(Settled(upload.id, UploadState.RECEIVED, at_ms))
             elif self.is_set_aside(upload.sha256):
                 settled.append(Settled(upload.id, UploadState.SET_ASIDE, at_ms))
@@ -408,9 +418,41 @@ class PhotoFiles:
     ) -> Stored | NotAPicture:
         """Move flushed bytes to where they stay."""
         folder = self._set_aside if media_type is None else self._folder(sha256)
-        os.replace(source, f"{folder}/{sha256}")  # perhaps of the same bytes, which came before from another phone
+        place = f"{folder}/{sha256}"
+        # Another phone has brought the same bytes, or this one has not heard the answer; or they have been damaged.
+        was_damaged = os.path.exists(place) and self._keep_damaged(place, sha256)
+        os.replace(source, place)
         _flush_folder(folder)
+        if was_damaged:
+            self._forget_thumbnails(sha256)
         return NotAPicture(sha256) if media_type is None else Stored(sha256, size_bytes, media_type)
+
+    def _keep_damaged(self, place: str, sha256: str) -> bool:
+        """Give the file a second, lasting name where its bytes are not what they should be: it is about to lose this
+        one. Whether that was so.
+
+        Not moved but linked: the place is never empty, whoever asks, writes or dies meanwhile.
+        """
+        with open(place, "rb") as file:
+            if _is_whole(file, sha256):
+                return False
+            for number in itertools.count(1):
+                kept = f"{self._damaged}/{sha256}-{number}"
+                try:
+                    os.link(place, kept)
+                except FileExistsError:
+                    if not os.path.samefile(place, kept):  # else it is here since somebody died before the next step
+                        continue
+                except OSError:  # a file system that cannot link
+                    os.rename(place, kept)
+                else:
+                    if not os.path.samestat(os.fstat(file.fileno()), os.stat(kept)):
+                        os.unlink(kept)  # another phone was quicker, and what is in place by now is whole
+                        return False
+                _flush_folder(self._damaged)
+                log.warning("%s was damaged and has been brought anew; what it was is kept as %s", place, kept)
+                return True
+        raise AssertionError("numbers do not end")
 
     def _folder(self, sha256: str) -> str:
         return f"{self._photos}/{sha256[:2]}"
@@ -430,10 +472,17 @@ class PhotoFiles:
         source = self.path(sha256)
         if source is None:
             return None
-        target = self._thumbnails / str(size) / sha256[:2] / f"{sha256}.jpg"
+        target = self._thumbnail(sha256, size)
         if target.is_file():
             return target
         return await asyncio.get_running_loop().run_in_executor(self._drawing, self._draw, source, target, size)
+
+    def _thumbnail(self, sha256: str, size: int) -> Path:
+        return self._thumbnails / str(size) / sha256[:2] / f"{sha256}.jpg"
+
+    def _forget_thumbnails(self, sha256: str) -> None:
+        for size in THUMBNAIL_SIZES:
+            self._thumbnail(sha256, size).unlink(missing_ok=True)
 
     def _draw(self, source: Path, target: Path, size: int) -> Path | None:
         if target.is_file():
@@ -505,6 +554,24 @@ def _on_white(picture: Image.Image) -> Image.Image:
         ground.alpha_composite(layered)
         return ground.convert("RGB")
     return picture.convert("RGB")
+
+
+def _certain_size(path: Path, sha256: str) -> int | None:
+    with path.open("rb") as file:
+        if not _is_whole(file, sha256):
+            return None
+        _flush_folder(path.parent)
+        return os.fstat(file.fileno()).st_size
+
+
+def _is_whole(file: BufferedReader, sha256: str) -> bool:
+    """Whether these are still the bytes they were. What a disk cannot read any more it has lost."""
+    try:
+        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    except OSError as fault:
+        if fault.errno != errno.EIO:
+            raise
+        return False
 
 
 def _flush_folder(folder: Path | str) -> None:

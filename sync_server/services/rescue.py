@@ -325,7 +325,7 @@ class _TakingIn:
 
     async def _keep_photo(self, head: PhotoRecord, body: bytes) -> None:
         files = self._photo_files
-        if files.path(head.sha256) is not None or files.is_set_aside(head.sha256):
+        if files.is_set_aside(head.sha256) or await files.make_certain(head.sha256) is not None:
             self._photos_known += 1
             return
         if not files.has_room_for(len(body)):

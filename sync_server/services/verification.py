@@ -2,17 +2,18 @@
 
 Everything that is stored twice must agree: what a ticket is, with what its operations make of it; how far a journal is
 held, with its last entry; what its device has signed of it, with that entry and the device's key; a photo's name, with
-the hash of its bytes. The database is read in one snapshot, the files
-after it, so that this may run while the office is open: files are only ever added.
+the hash of its bytes. The database is read in one snapshot, the files after it, so that this may run while the office
+is open: files are only ever added, or put in the place of damaged ones.
 
 A `Problem` is something that must not be; a `Note` something a person may want to know. What is said about them is the
 command line's (sync_server.backup_commands) and docs/operations.md's.
 """
 
+import errno
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from enum import Enum
 from itertools import groupby
 from pathlib import Path
@@ -35,8 +36,8 @@ from sync_server.storage.uploads import UploadState
 Tell: TypeAlias = Callable[[str, int, int], None]
 """How far something has come: its name, how much is done, and of how much (0: not known)."""
 
-_BLOCK = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_DAMAGED = re.compile(r"([0-9a-f]{64})-\d+\Z")
 
 
 class Problem(str, Enum):
@@ -76,9 +77,13 @@ class Note(str, Enum):
     RESTORED = "restored"
     PHOTOS_AWAITED = "photos-awaited"
     PHOTOS_UNNAMED = "photos-unnamed"
+    PHOTOS_REPLACED = "photos-replaced"
     UPLOADS_WITHOUT_FILE = "uploads-without-file"
     UPLOADS_LEFT_OVER = "uploads-left-over"
     STRAY_FILES = "stray-files"
+
+
+_DAMAGE = frozenset({Problem.PHOTO_DAMAGED, Problem.SET_ASIDE_DAMAGED})
 
 
 class Finding(Struct, frozen=True):
@@ -336,8 +341,10 @@ class _Check:
 
     def files(self) -> None:
         photos = self._photos()
+        aside = self._set_aside()
+        lost = self._damaged(photos.keys() | aside)
         awaited: Counter[str] = Counter()
-        for sha256 in sorted(self._named.keys() | self._received.keys()):
+        for sha256 in sorted((self._named.keys() | self._received.keys()) - lost):
             device, said_bytes = self._named.get(sha256, ("", None))
             received_bytes, state = self._received.get(sha256, (None, None))
             if sha256 in photos:
@@ -352,7 +359,6 @@ class _Check:
             self._find(Note.PHOTOS_AWAITED, device, str(count))
         if unnamed := photos.keys() - self._named.keys():
             self._find(Note.PHOTOS_UNNAMED, str(len(unnamed)), min(unnamed))
-        self._set_aside()
         self._uploads()
 
     def _photos(self) -> dict[str, int]:
@@ -364,7 +370,7 @@ class _Check:
                 self._tell("photos", done, len(paths))
             if not _SHA256.match(path.name) or path.parent.name != path.name[:2] or not path.is_file():
                 self._find(Note.STRAY_FILES, path.relative_to(self._folder).as_posix())
-            elif self._hashes and _sha256(path) != path.name:
+            elif self._hashes and file_hash(path) != path.name:
                 self._find(Problem.PHOTO_DAMAGED, path.name)
                 found[path.name] = self._named.get(path.name, ("", None))[1] or path.stat().st_size
             else:
@@ -372,16 +378,32 @@ class _Check:
         self.photos = len(found)
         return found
 
-    def _set_aside(self) -> None:
+    def _set_aside(self) -> set[str]:
         paths = {path.name: path for path in _entries(self._folder / "set-aside", depth=1)}
         for name, path in sorted(paths.items()):
             if not _SHA256.match(name):
                 self._find(Note.STRAY_FILES, path.relative_to(self._folder).as_posix())
-            elif self._hashes and _sha256(path) != name:
+            elif self._hashes and file_hash(path) != name:
                 self._find(Problem.SET_ASIDE_DAMAGED, name)
         for sha256, (_, state) in sorted(self._received.items()):
             if state is UploadState.SET_ASIDE and sha256 not in paths:
                 self._find(Problem.SET_ASIDE_MISSING, sha256)
+        return set(paths)
+
+    def _damaged(self, in_place: Set[str]) -> set[str]:
+        """What damaged files are kept of photos that have been brought anew; those of which there is nothing else."""
+        kept: set[str] = set()
+        for path in sorted(_entries(self._folder / "damaged", depth=1)):
+            if named := _DAMAGED.match(path.name):
+                kept.add(named[1])
+            else:
+                self._find(Note.STRAY_FILES, path.relative_to(self._folder).as_posix())
+        lost = kept - in_place
+        for sha256 in sorted(lost):
+            self._find(Problem.PHOTO_DAMAGED, sha256)
+        if replaced := kept - {finding.about for finding in self.findings if finding.what in _DAMAGE}:
+            self._find(Note.PHOTOS_REPLACED, str(len(replaced)), min(replaced))
+        return lost
 
     def _uploads(self) -> None:
         arriving = {path.name for path in _entries(self._folder / "uploads", depth=1)}
@@ -418,9 +440,12 @@ def _entries(folder: Path, depth: int) -> Iterator[Path]:
             yield path
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+def file_hash(path: Path) -> str:
+    """SHA-256 of its bytes; "" where the disk cannot read them any more. Raises OSError for anything else."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as fault:
+        if fault.errno != errno.EIO:
+            raise
+        return ""

@@ -184,10 +184,10 @@ class Uploads:
 
     async def _held(self, sha256: str, size_bytes: int) -> StoredUpload | None:
         """A new upload that is complete already, where the office has these bytes."""
-        photo = self._files.path(sha256)
-        if photo is None or not await self._files.make_certain(sha256):
+        held_bytes = await self._files.make_certain(sha256)
+        if held_bytes is None:
             return None
-        if photo.stat().st_size != size_bytes:  # the same hash over another length: one of the two is wrong
+        if held_bytes != size_bytes:  # the office's are these bytes: what the phone says of them is wrong
             raise Problem("upload-header-malformed", header="Upload-Length")
         return await self._keep(sha256, size_bytes, UploadState.RECEIVED)
 
@@ -268,7 +268,7 @@ class Uploads:
                     return self._answer(204, upload, file.length)
                 finally:
                     self._files.close_upload(upload.id, file)
-            upload = await self._found_in_place(upload)
+        upload = await self._in_place(upload)
         if upload.state is UploadState.SET_ASIDE:
             raise Problem("not-a-picture")
         if offset != upload.size_bytes:
@@ -341,7 +341,7 @@ class Uploads:
         _require_version(request)
         upload = await self._own(upload_id)
         if upload.state is UploadState.UNFINISHED and await self._files.uploaded_length(upload.id) is None:
-            upload = await self._found_in_place(upload)
+            upload = await self._in_place(upload)
         if upload.state is not UploadState.UNFINISHED:
             raise Problem("upload-finished")
         if not await self._files.discard_upload(upload.id):
@@ -374,7 +374,7 @@ class Uploads:
                     return await self._finished_late(file, upload)
                 finally:
                     self._files.close_upload(upload.id, file)
-            upload = await self._found_in_place(upload)
+        upload = await self._in_place(upload)
         if upload.state is UploadState.SET_ASIDE:
             raise Problem("not-a-picture")
         return upload.size_bytes, upload
@@ -397,13 +397,16 @@ class Uploads:
         except UploadBusy as busy:
             raise _locked() from busy
 
-    async def _found_in_place(self, upload: StoredUpload) -> StoredUpload:
-        """The upload's file is gone: it was finished, and a crash or this request came before the note of it."""
-        if await self._files.make_certain(upload.sha256):
-            return self._settled(upload, UploadState.RECEIVED)
-        if self._files.is_set_aside(upload.sha256):
-            return self._settled(upload, UploadState.SET_ASIDE)
-        raise Problem("upload-unknown")
+    async def _in_place(self, upload: StoredUpload) -> StoredUpload:
+        """An upload whose file is gone: it was finished, perhaps with no note of it yet, for a crash or this request
+        came before that. Where nothing whole is left of it, the phone that still asks is to begin anew."""
+        if await self._files.make_certain(upload.sha256) is not None:
+            state = UploadState.RECEIVED
+        elif self._files.is_set_aside(upload.sha256):
+            state = UploadState.SET_ASIDE
+        else:
+            raise Problem("upload-unknown")
+        return upload if upload.state is state else self._settled(upload, state)
 
     async def _finish(self, file: UploadFile, upload: StoredUpload) -> StoredUpload:
         """Raises Problem `checksum-mismatch` or `not-a-picture`."""

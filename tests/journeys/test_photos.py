@@ -2,6 +2,8 @@
 
 import hashlib
 import sqlite3
+from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -245,11 +247,18 @@ def test_where_there_is_room_nothing_goes(phone: Phone, old: str) -> None:
     assert asked(phone, "POST") == 0
 
 
-def test_a_photo_the_office_has_lost_is_sent_again_and_not_let_go(world: World, phone: Phone, old: str) -> None:
-    """It said so once, a week ago. Its disk has died since."""
+@pytest.mark.parametrize(
+    "damage",
+    [Path.unlink, lambda path: path.write_bytes(LARGE[:1000]), lambda path: path.write_bytes(LARGE[:-1] + b"x")],
+    ids=["gone", "cut short", "altered"],
+)
+def test_a_photo_the_office_has_lost_is_sent_again_and_not_let_go(
+    world: World, phone: Phone, old: str, damage: Callable[[Path], object]
+) -> None:
+    """It said so once, a week ago. Its disk has died since, or a little of it."""
     path = world.photo_files.path(old)
     assert path is not None
-    path.unlink()
+    damage(path)
     short_of_room(phone)
     phone.sync()
     assert phone.store.photo(old) == LARGE

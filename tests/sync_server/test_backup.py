@@ -4,6 +4,7 @@ And what is no complete backup, or no complete office, is never taken for one.
 """
 
 import asyncio
+import errno
 import json
 import random
 import signal
@@ -242,6 +243,44 @@ def test_a_photo_that_has_rotted_in_the_office_is_left_out_and_named(
     assert f"not in the backup: photo {SHA256} was received, and its file is missing" in capsys.readouterr().err
 
 
+def test_a_photo_that_its_disk_cannot_read_any_more_does_not_end_the_backup(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A nightly backup that is made no more for the sake of one photo would be worse."""
+    read = backups._copy
+    (data / "damaged" / f"{SHA256}-1").write_bytes(b"half of it")
+
+    def copy(source: Path, target: Path) -> str:
+        if source.name.startswith(SHA256):
+            raise OSError(errno.EIO, "Input/output error")
+        return read(source, target)
+
+    monkeypatch.setattr(backups, "_copy", copy)
+    with monkeypatch.context() as full:
+        full.setattr(backups, "file_hash", lambda _: "the source can be read")
+        assert main(["backup", str(tmp_path / "backups"), "--data", str(data), "--quiet"]) == FAILED
+    monkeypatch.setattr(backups, "file_hash", lambda _: "")
+    capsys.readouterr()
+    assert main(["backup", str(tmp_path / "backups"), "--data", str(data), "--quiet"]) == UNSOUND
+    said = capsys.readouterr()
+    assert said.err == f"doorstep: not in the backup: photo {SHA256} is damaged: its bytes do not have this hash\n"
+    assert SHA256 not in (Path(said.out.strip()) / "manifest.json").read_text()
+
+
+def test_what_was_damaged_and_brought_anew_is_in_every_backup_as_what_it_is(
+    data: Path, settings: Settings, tmp_path: Path
+) -> None:
+    damaged = Path("damaged", f"{SHA256}-1")
+    (data / damaged).write_bytes(b"half of it")
+    first = backups.back_up(settings, tmp_path / "backups", MONDAY, quietly)
+    second = backups.back_up(settings, tmp_path / "backups", LATER, quietly)
+    assert (first.left_out, first.missing, second.left_out) == ((), (), ())
+    assert (second.folder / damaged).stat().st_ino == (first.folder / damaged).stat().st_ino
+    assert backups.damaged_files(second.folder, second.manifest, quietly) == ()
+    backups.restore(second.folder, replace(settings, data=tmp_path / "restored"), LATER, quietly)
+    assert files(tmp_path / "restored" / "damaged") == {damaged.name: b"half of it"}
+
+
 # -- what is refused --------------------------------------------------------------------------------------------------
 
 
@@ -258,7 +297,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_a_restore_overwrites_nothing(data: Path, backup: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = files(data)
     complaint = refused(capsys, "restore", str(backup), "--data", str(data))
-    assert "is not empty (doorstep.db, " in complaint
+    assert "is not empty (damaged, doorstep.db, " in complaint
     assert "Name a new folder with --data" in complaint
     assert files(data) == before
 

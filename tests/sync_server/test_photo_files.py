@@ -1,9 +1,11 @@
 """Photos on disk: only pictures, each once, never altered; small ones made of them without being led astray."""
 
 import asyncio
+import errno
 import hashlib
 import io
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -72,6 +74,136 @@ def test_what_is_too_large_is_not_written(files: PhotoFiles, tmp_path: Path) -> 
     assert run(files.store(b"\xff\xd8\xff" + bytes(1_000_000))) == TooLarge(1_000_000)
     assert not any((tmp_path / "photos").glob("*/*"))
     assert not any((tmp_path / "uploads").iterdir())
+
+
+# -- what a disk has damaged -------------------------------------------------------------------------------------------
+
+
+def place(files: PhotoFiles, sha256: str) -> Path:
+    path = files.path(sha256)
+    assert path is not None
+    return path
+
+
+def in_damaged(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in sorted((folder / "damaged").iterdir())]
+
+
+def test_a_photo_brought_anew_is_shown_anew(files: PhotoFiles) -> None:
+    """Of the same length, and still a picture: another one."""
+    data = a_picture("PNG")
+    sha256 = kept(files, data)
+    other = bytearray(a_picture("PNG", mode="L"))
+    place(files, sha256).write_bytes(bytes(other))
+    assert run(files.make_certain(sha256)) is None
+    small = run(files.thumbnail(sha256, 96))
+    assert small is not None
+    of_the_damaged = small.read_bytes()
+    kept(files, data)
+    assert run(files.make_certain(sha256)) == len(data)
+    again = run(files.thumbnail(sha256, 96))
+    assert again is not None
+    assert again.read_bytes() != of_the_damaged
+
+
+def unreadable(monkeypatch: pytest.MonkeyPatch, error: int) -> None:
+    """As a disk answers for a sector that it has lost."""
+
+    def file_digest(*_: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(hashlib, "file_digest", file_digest)
+
+
+def test_a_file_that_its_disk_cannot_read_any_more_is_a_damaged_one(
+    files: PhotoFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256 = kept(files, a_picture())
+    with monkeypatch.context() as failing:
+        unreadable(failing, errno.EIO)
+        assert run(files.make_certain(sha256)) is None
+        kept(files, a_picture())
+    assert in_damaged(tmp_path) == [a_picture()]
+    assert run(files.make_certain(sha256)) == len(a_picture())
+
+
+def test_what_says_nothing_about_the_disk_is_no_damage(
+    files: PhotoFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256 = kept(files, a_picture())
+    unreadable(monkeypatch, errno.ENOMEM)
+    with pytest.raises(OSError, match=os.strerror(errno.ENOMEM)):
+        run(files.make_certain(sha256))
+    with pytest.raises(OSError, match=os.strerror(errno.ENOMEM)):
+        kept(files, a_picture())
+    assert in_damaged(tmp_path) == []
+
+
+def test_damaged_files_are_kept_where_files_have_one_name_only(
+    files: PhotoFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", link)
+    sha256 = kept(files, a_picture())
+    place(files, sha256).write_bytes(b"half of it")
+    kept(files, a_picture())
+    assert place(files, sha256).read_bytes() == a_picture()
+    assert in_damaged(tmp_path) == [b"half of it"]
+
+
+def test_what_was_set_aside_and_damaged_is_kept_too(files: PhotoFiles, tmp_path: Path) -> None:
+    data = b"no picture at all"
+    aside = tmp_path / "set-aside" / hashlib.sha256(data).hexdigest()
+    run(files.store(data))
+    aside.write_bytes(b"no")
+    run(files.store(data))
+    assert aside.read_bytes() == data
+    assert in_damaged(tmp_path) == [b"no"]
+
+
+KILLED_AT = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from sync_server.services.photo_files import PhotoFiles
+
+left, flush = int(sys.argv[3]), os.fsync
+files = PhotoFiles(Path(sys.argv[1]))
+
+def flush_or_die(handle):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    flush(handle)
+
+os.fsync = flush_or_die
+asyncio.run(files.store(Path(sys.argv[2]).read_bytes()))
+files.close()
+"""
+
+
+def test_killed_while_a_damaged_photo_is_replaced_the_next_one_finishes_it(tmp_path: Path) -> None:
+    """At whichever flush: there is always something in the photo's place, and what was damaged is never lost."""
+    data, damaged = a_picture(), a_picture()[:-1] + b"x"
+    (tmp_path / "brought").write_bytes(data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    found: list[tuple[bool, int]] = []
+    for flush in (1, 2, 3, 4):
+        folder = tmp_path / f"{flush}"
+        words = [sys.executable, "-c", KILLED_AT, str(folder), str(tmp_path / "brought")]
+        photo = folder / "photos" / sha256[:2] / sha256
+        photo.parent.mkdir(parents=True)
+        photo.write_bytes(damaged)
+        assert (subprocess.run([*words, str(flush)]).returncode == -signal.SIGKILL) is (flush < 4)
+        found.append((photo.read_bytes() == data, len(in_damaged(folder))))
+        assert photo.read_bytes() in {data, damaged}
+        assert {damaged} & {photo.read_bytes(), *in_damaged(folder)}
+        subprocess.run([*words, "0"], check=True)
+        assert photo.read_bytes() == data
+        assert in_damaged(folder) == [damaged]
+    assert found == [(False, 0), (False, 1), (True, 1), (True, 1)]
 
 
 # -- thumbnails --------------------------------------------------------------------------------------------------------

@@ -334,6 +334,20 @@ def test_a_photo_that_is_none_or_not_the_one_recorded_is_kept_apart(desk: Desk) 
     assert (again.photos_known, again.photos_unfit) == (1, 0)
 
 
+@pytest.mark.parametrize("damaged", [b"\xff\xd8", a_picture(2_000, seed=2)], ids=["cut short", "altered"])
+def test_a_photo_that_the_office_has_damaged_comes_out_of_the_file_anew(desk: Desk, damaged: bytes) -> None:
+    """Of another length or of the same: the lost phone's file may hold the only whole one."""
+    picture = a_picture(2_000)
+    desk.taken_in(desk.sealed(a_photo(picture)))
+    path = desk.photo_files.path(hashlib.sha256(picture).hexdigest())
+    assert path is not None
+    path.write_bytes(damaged)
+    report = desk.taken_in(desk.sealed(a_photo(picture), a_draft("note/1", b"{}")))
+    assert (report.photos_new, report.photos_known) == (1, 0)
+    assert path.read_bytes() == picture
+    assert [kept.read_bytes() for kept in (desk.file.parent / "data" / "damaged").iterdir()] == [damaged]
+
+
 def test_a_full_disk_stops_the_taking_in_and_nothing_is_lost(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.write("一")
     file = desk.sealed(*desk.journal(), a_photo(a_picture()))

@@ -7,10 +7,11 @@ import asyncio
 import base64
 import hashlib
 import io
+import os
 import random
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -457,6 +458,134 @@ def test_an_upload_whose_damage_shows_only_when_asked_about_starts_again(phone: 
     assert phone.offset(upload) == 0
     assert phone.send(upload, 0, data).status_code == 204
     assert received(settings, data)
+
+
+# -- damaged at the office ---------------------------------------------------------------------------------------------
+
+
+def photo_at(settings: Settings, data: bytes) -> Path:
+    return settings.data / "photos" / sha256(data)[:2] / sha256(data)
+
+
+def kept_damaged(settings: Settings) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (settings.data / "damaged").iterdir()}
+
+
+DAMAGE = {
+    "cut short": lambda data: data[:1000],
+    "emptied": lambda _: b"",
+    "altered": lambda data: data[:500] + bytes([data[500] ^ 4]) + data[501:],
+}
+
+
+def _announced(phone: Sender, data: bytes) -> None:
+    """The creation brings nothing: as of every photo that the office is thought to hold."""
+    answer = phone.ask(len(data), sha256(data))
+    assert (answer.status_code, answer.headers["Upload-Offset"]) == (201, "0")
+    upload = phone.address + answer.headers["Location"]
+    assert phone.send(upload, 0, data[:700]).status_code == 204
+    assert phone.begin(data) == upload, "asked again, it goes on with the same"
+    assert phone.send(upload, 700, data[700:]).status_code == 204
+    assert phone.offset(upload) == len(data)
+
+
+def _whole(phone: Sender, data: bytes) -> None:
+    answer = phone.bring(data, sha256(data))
+    assert (answer.status_code, answer.headers["Upload-Offset"]) == (201, str(len(data)))
+
+
+def _with_checksum(phone: Sender, data: bytes) -> None:
+    checksum = "sha256 " + base64.b64encode(hashlib.sha256(data).digest()).decode()
+    answer = phone.bring(data, sha256(data), **{"Upload-Checksum": checksum})
+    assert (answer.status_code, answer.headers["Upload-Offset"]) == (201, str(len(data)))
+
+
+@pytest.mark.parametrize("brought", [_announced, _whole, _with_checksum])
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_photo_damaged_at_the_office_is_taken_anew_and_what_was_damaged_is_kept(
+    phone: Sender, settings: Settings, brought: Callable[[Sender, bytes], None], damage: Callable[[bytes], bytes]
+) -> None:
+    """The reply was lost, or the phone is about to let go of its bytes; the office's disk has failed meanwhile."""
+    data = a_picture()
+    phone.bring(data, sha256(data))
+    for times in (1, 2):
+        photo_at(settings, data).write_bytes(damage(data))
+        brought(phone, data)
+        assert received(settings, data)
+        assert kept_damaged(settings) == {f"{sha256(data)}-{number + 1}": damage(data) for number in range(times)}
+    assert list((settings.data / "uploads").iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_photo_damaged_since_it_was_received_is_not_said_to_be_held(
+    phone: Sender, settings: Settings, damage: Callable[[bytes], bytes]
+) -> None:
+    """Whoever asks how far a finished upload has come may let go of the photo for the answer."""
+    data = a_picture()
+    upload = phone.begin(data)
+    phone.send(upload, 0, data)
+    assert phone.offset(upload) == len(data)
+    photo_at(settings, data).write_bytes(damage(data))
+    assert phone.http.head(upload).headers["Doorstep-Problem"] == "upload-unknown"
+    assert code(phone.send(upload, len(data), b"")) == "upload-unknown"
+    assert photo_at(settings, data).read_bytes() == damage(data), "it stays until there is something better"
+    _announced(phone, data)
+    assert received(settings, data)
+
+
+def test_what_was_finished_and_damaged_before_it_was_noted_begins_anew(
+    phone: Sender, settings: Settings, storage: Storage, clock: StandingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The office died, and so has its disk a little."""
+    data = a_picture()
+    upload = phone.begin(data)
+    with monkeypatch.context() as dying:
+        dying.setattr(Storage, "write_soon", lambda *_: None)
+        phone.send(upload, 0, data)
+    photo_at(settings, data).write_bytes(data[:100])
+    with served(create_app(settings, storage, clock)):
+        assert states(storage) == ["unfinished"]
+    assert phone.http.head(upload).headers["Doorstep-Problem"] == "upload-unknown"
+    _announced(phone, data)
+    assert received(settings, data)
+
+
+def test_a_length_that_an_intact_photo_does_not_have_is_refused(phone: Sender, settings: Settings) -> None:
+    data = a_picture()
+    phone.bring(data, sha256(data))
+    for size in (len(data) - 1, len(data) + 1):
+        answer = phone.ask(size, sha256(data))
+        assert (answer.status_code, code(answer)) == (400, "upload-header-malformed")
+        assert answer.json()["header"] == "Upload-Length"
+    assert received(settings, data)
+    assert kept_damaged(settings) == {}
+
+
+def test_several_phones_bring_a_damaged_photo_anew_at_the_same_time(
+    phone: Sender, other_phone: Sender, settings: Settings
+) -> None:
+    """Each is told that it is received, and none of them takes another's for what was damaged."""
+    data = a_picture(300)
+    phone.bring(data, sha256(data))
+    for times in range(1, 6):
+        damaged = data[: 1000 * times]
+        photo_at(settings, data).write_bytes(damaged)
+        with ThreadPoolExecutor(8) as threads:
+            answers = list(threads.map(lambda sender: sender.bring(data, sha256(data)), [phone, other_phone] * 4))
+        assert {answer.status_code for answer in answers} == {201}
+        assert received(settings, data)
+        assert len(kept_damaged(settings)) == times
+        assert damaged in kept_damaged(settings).values()
+
+
+def test_damaged_files_are_never_cleared_away(phone: Sender, settings: Settings, storage: Storage) -> None:
+    data = a_picture()
+    phone.bring(data, sha256(data))
+    photo_at(settings, data).write_bytes(b"half of it")
+    os.utime(photo_at(settings, data), (0, 0))
+    phone.bring(data, sha256(data))
+    asyncio.run(_discard(settings, storage, 4_000_000_000_000))
+    assert kept_damaged(settings) == {f"{sha256(data)}-1": b"half of it"}
 
 
 # -- several at once ---------------------------------------------------------------------------------------------------

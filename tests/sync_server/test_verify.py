@@ -1,6 +1,7 @@
 """`doorstep verify`: a sound office is called sound, and whatever is taken out of it or altered is found."""
 
 import asyncio
+import errno
 import hashlib
 import re
 import sqlite3
@@ -283,6 +284,9 @@ SPOILT = {
         lambda data: photo(data).write_bytes(PHOTO.replace(b"\xff\xd8", b"\xff\xd9", 1)), Problem.PHOTO_DAMAGED
     ),
     "a photo was cut short": Spoilt(lambda data: photo(data).write_bytes(PHOTO[:100]), Problem.PHOTO_DAMAGED),
+    "a photo was damaged, and is nowhere else": Spoilt(
+        lambda data: photo(data).rename(data / "damaged" / f"{SHA256}-1"), Problem.PHOTO_DAMAGED
+    ),
     "a photo has another size than was received": Spoilt(
         sql(f"UPDATE uploads SET size_bytes = 1 WHERE sha256 = '{SHA256}'"), Problem.PHOTO_OF_OTHER_SIZE
     ),
@@ -327,6 +331,40 @@ def test_what_is_left_over_is_noted_and_is_no_problem(storage: Storage, data: Pa
     noted = {note.what: note.about for note in found.notes}
     assert noted[Note.PHOTOS_UNNAMED] == noted[Note.UPLOADS_LEFT_OVER] == noted[Note.UPLOADS_WITHOUT_FILE] == "1"
     assert noted[Note.STRAY_FILES] == "photos/README"
+
+
+def test_a_damaged_photo_is_a_problem_until_it_was_brought_anew_and_a_note_from_then_on(
+    storage: Storage, data: Path
+) -> None:
+    def about(found: Verification) -> set[tuple[Problem | Note, str]]:
+        return {(finding.what, finding.about) for finding in found.findings if "photo" in finding.what.value}
+
+    before = about(checked(storage, data))
+    photo(data).write_bytes(PHOTO[:100])
+    assert about(checked(storage, data)) == before | {(Problem.PHOTO_DAMAGED, SHA256)}
+    (data / "damaged" / f"{SHA256}-1").hardlink_to(photo(data))  # where somebody died before the next step
+    assert about(checked(storage, data)) == before | {(Problem.PHOTO_DAMAGED, SHA256)}
+    photo(data).unlink()
+    for hashes in (True, False):
+        assert about(checked(storage, data, hashes=hashes)) == before | {(Problem.PHOTO_DAMAGED, SHA256)}
+    photo(data).write_bytes(PHOTO)
+    (data / "damaged" / "README").write_text("hello")
+    found = checked(storage, data)
+    assert about(found) == before | {(Note.PHOTOS_REPLACED, "1")}
+    assert Finding(Note.STRAY_FILES, "damaged/README") in found.notes
+
+
+def test_what_its_disk_cannot_read_any_more_is_damaged(
+    storage: Storage, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is no reason to leave the rest unchecked."""
+
+    def file_digest(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(hashlib, "file_digest", file_digest)
+    problems = {(finding.what, finding.about) for finding in checked(storage, data).problems}
+    assert problems == {(Problem.PHOTO_DAMAGED, SHA256), (Problem.SET_ASIDE_DAMAGED, ASIDE)}
 
 
 # -- how it is said ---------------------------------------------------------------------------------------------------
