@@ -47,6 +47,9 @@ class Invariants:
         self.broken: InvariantBroken | None = None
         self._receipts: dict[str, int] = {}
         """Device → how far the office has said it holds its journal."""
+        self._photos_received: set[str] = set()
+        """Those of which a phone has been told so. A phone may bring anew what the office's disk has lost, so this is
+        looked for whenever the office starts, before anybody can."""
         self._asked: dict[tuple[str, str], deque[float]] = {}
 
     @property
@@ -122,15 +125,20 @@ class Invariants:
     def photo_said_received(self, phone: "Phone", sha256: str) -> None:
         """A phone has just been told so."""
         office = self._world.office
-        if office.process is None:  # died since it said so: looked for when it is back
+        if office.restores > phone.line.restores_known:  # it was said by an office that is no more
             return
-        path = office.process.photo_files.path(sha256)
+        self._photos_received.add(sha256)
+        if office.process is not None:  # else died since it said so: looked for when it is back
+            self._photo_is_whole(office.process, sha256, phone.name)
+
+    def _photo_is_whole(self, process: "Process", sha256: str, about: str) -> None:
+        path = process.photo_files.path(sha256)
         data = path.read_bytes() if path else b""
         self._world.trace.count("photos received, looked up at the office")
         self._holds(
             "received is at the office",
-            hashlib.sha256(data).hexdigest() == sha256 or office.restores > phone.line.restores_known,
-            f"photo {sha256[:12]} of {phone.name}: {len(data)} bytes",
+            hashlib.sha256(data).hexdigest() == sha256,
+            f"photo {sha256[:12]} of {about}: {len(data)} bytes",
         )
 
     def desk_was_told(self, operation_id: str, verdict: Verdict) -> None:
@@ -140,6 +148,7 @@ class Invariants:
 
     def office_restored(self) -> None:
         self._receipts.clear()
+        self._photos_received.clear()
         self._world.forget_messages()
 
     def office_restarted(self, process: "Process") -> None:
@@ -150,6 +159,8 @@ class Invariants:
         for device, through in sorted(self._receipts.items()):
             held = heads[device].received_through if device in heads else 0
             self._holds("received is at the office", held >= through, f"{device}: said {through}, holds {held}")
+        for sha256 in sorted(self._photos_received):
+            self._photo_is_whole(process, sha256, "an office that has started again")
 
     def phone_opened(self, phone: "Phone") -> None:
         """Whatever a person was told is saved is there."""

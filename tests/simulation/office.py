@@ -73,7 +73,7 @@ class Files:
 
     def lose_power(self, folder: Path, dice: random.Random) -> None:
         """What was written and not flushed is gone, or part of it is."""
-        for name in ("uploads", "photos"):
+        for name in ("uploads", "photos", "damaged"):
             for path in sorted((folder / name).rglob("*")):
                 if not path.is_file():
                     continue
