@@ -7,7 +7,7 @@ sign in with it.
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -98,6 +98,8 @@ class Accounts:
         self._attempts = Attempts(monotonic)
         self._identities: dict[str, tuple[DeviceIdentity, float]] = {}
         self._heard: dict[str, tuple[int, int | None, int | None]] = {}
+        self._to_note: dict[str, Heard] = {}
+        self._is_noting = self._has_news = False
         self._on_devices: list[Callable[[], None]] = []
 
     def close(self) -> None:
@@ -235,9 +237,7 @@ class Accounts:
         believed = self._identities.get(token_sha256)
         if believed is not None and now < believed[1]:
             return believed[0]
-        found = await self._storage.look(
-            lambda looking: looking.rows(DEVICE_WITH_TOKEN, {"token_sha256": token_sha256})
-        )
+        found = await self._storage.rows(DEVICE_WITH_TOKEN, {"token_sha256": token_sha256})
         self._identities.pop(token_sha256, None)
         if not found:
             return None
@@ -261,13 +261,29 @@ class Accounts:
         if written is not None and not is_news and abs(at_ms - written[0]) < _HEARD_AFTER_MS:
             return
         self._heard[identity.device] = (at_ms, operations, photos)
-        try:
-            await self._storage.write_together(_note_heard, Heard(identity.device, at_ms, operations, photos))
-        except StorageUnavailable:  # the phone says it again; what it asks now may have been answered already
-            self._heard.pop(identity.device, None)
+        self._to_note[identity.device] = Heard(identity.device, at_ms, operations, photos)
+        self._has_news = self._has_news or is_news
+        if self._is_noting:  # then it is taken along
             return
-        if is_news:
-            self._tell_of_devices()
+        self._is_noting = True
+        try:
+            while self._to_note:
+                heard, self._to_note = self._to_note, {}
+                has_news, self._has_news = self._has_news, False
+                if await self._is_noted(heard) and has_news:
+                    self._tell_of_devices()
+        finally:
+            self._is_noting = False
+
+    async def _is_noted(self, heard: Mapping[str, Heard]) -> bool:
+        """What all phones said meanwhile, at once: a write for each would cost more than answering them did."""
+        try:
+            await self._storage.write(lambda writing: writing.people.heard_from_all(heard.values()))
+        except StorageUnavailable:  # the phones say it again; what they ask now may have been answered already
+            for device in heard:
+                self._heard.pop(device, None)
+            return False
+        return True
 
     async def offer_enrolment(self, person_id: str, by: Person | None) -> EnrolmentOffer | None:
         """A key that enrols one phone for the person within OFFER_LASTS; None where there is no such person at work.
@@ -387,11 +403,6 @@ class Accounts:
 
     def _now_ms(self) -> int:
         return milliseconds(self._clock.now())
-
-
-def _note_heard(writing: Writing, heard: Sequence[Heard]) -> list[None]:
-    writing.people.heard_from_all(heard)
-    return [None] * len(heard)
 
 
 def _sha256(secret: str) -> str:

@@ -39,7 +39,7 @@ from sync_server.services.signatures import Word, note_words, word_of
 from sync_server.storage import Looking, Storage, Values, Writing
 from sync_server.storage.people import DeviceIdentity
 from sync_server.storage.standing import STANDING, Standing, about, standing_of
-from sync_server.storage.tickets import CHANGES, SCOPE, FeedRow
+from sync_server.storage.tickets import CHANGES, SCOPE, FeedRow, scope_in
 
 CHANGES_BYTES = 4 * 2**20
 """Changes of more bytes than this are told in several rounds, so that a slow network gets somewhere."""
@@ -120,7 +120,7 @@ class Rounds:
         if (answer := self._own_work_alone(identity, request, outcome)) is not None:
             return answer
         taken, verdicts = outcome.taken, outcome.taken.verdicts
-        standing = standing_of(await self._storage.row(STANDING, about(identity.device, identity.person.id)))
+        standing = await self._standing(identity)
         if request.protocol < self._oldest_protocol:
             return self._encoded(request.protocol, standing, request.cursor, verdicts, in_step=None, upgrade=True)
         short = self._short_answer(identity, request, verdicts, standing)
@@ -151,6 +151,10 @@ class Rounds:
                 self._heads.clear()
             self._heads[identity.device] = head
         return outcome
+
+    async def _standing(self, identity: DeviceIdentity) -> Standing:
+        (row,) = await self._storage.rows(STANDING, about(identity.device, identity.person.id))
+        return standing_of(row)
 
     def _own_work_alone(self, identity: DeviceIdentity, request: RoundRequest, outcome: _Outcome) -> bytes | None:
         """The RoundReply where all there is to tell is what the phone can work out; None where there may be more.
@@ -216,7 +220,8 @@ class Rounds:
         told, more = _page(rows)
         in_step = None
         if request.holding is not None and not rows and cursor == request.cursor:
-            held = holding(looking.rows(SCOPE, {"person": person.id}))
+            (found,) = looking.row(SCOPE, {"person": person.id})
+            held = holding(scope_in(found))
             self._holdings[person.id] = (standing.scope, held)
             in_step = held == request.holding
         reference = self._references.of(person, looking, standing.reference)

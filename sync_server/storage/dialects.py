@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import psycopg
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import visitors
 
 Insert: TypeAlias = sqlite.Insert | postgresql.Insert
@@ -24,6 +25,44 @@ _TOGETHER = (128, 16, 1)
 """For so many rows a statement is made: few texts, which SQLite's driver keeps prepared."""
 _VALUES = re.compile(r"__\[POSTCOMPILE_\w+\]")
 """Where a compiled statement has room for the values of an expanding parameter."""
+
+
+class text_of(sa.sql.functions.FunctionElement[str]):
+    """Bytes that are UTF-8, as text."""
+
+    type = sa.Text()
+    inherit_cache = True
+
+
+class bytes_of(sa.sql.functions.FunctionElement[bytes]):
+    """Text as the bytes of its UTF-8."""
+
+    type = sa.LargeBinary()
+    inherit_cache = True
+
+
+class joined(sa.sql.functions.FunctionElement[str]):
+    """The texts of all rows as one, commas between them; NULL of no rows.
+
+    For many small rows: SQLite's driver lets other threads run at every row, and each time the interpreter's lock goes
+    from one core to another and back, which takes longer than the row.
+    """
+
+    type = sa.Text()
+    inherit_cache = True
+
+
+def _spelt(function: type[sa.sql.functions.FunctionElement[Any]], **by_dialect: str) -> None:
+    def spell(form: str) -> Callable[..., str]:
+        return lambda element, compiler, **options: form.format(compiler.process(element.clauses, **options))
+
+    for dialect, form in by_dialect.items():
+        compiles(function, dialect)(spell(form))
+
+
+_spelt(text_of, sqlite="CAST({} AS TEXT)", postgresql="convert_from({}, 'UTF8')")
+_spelt(bytes_of, sqlite="CAST({} AS BLOB)", postgresql="convert_to({}, 'UTF8')")
+_spelt(joined, sqlite="group_concat({}, ',')", postgresql="string_agg({}, ',')")
 
 
 def on_both(table: sa.Table, build: Callable[[Any], Insert]) -> dict[str, Insert]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar, TypeVarTuple
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar, TypeVarTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
@@ -61,11 +61,14 @@ class _Write(Generic[T]):
         work: Callable[[Writing, list[Any]], Sequence[T]],
         about: object,
         tell: Callable[[T | None, BaseException | None], None],
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """`work` is done once for all writes of a group that name it, with what each is about."""
+        """`work` is done once for all writes of a group that name it, with what each is about. `tell` is called in
+        `loop`, where there is none in the writer's thread."""
         self.work = work
         self.about = about
         self.tell = tell
+        self.loop = loop
 
 
 def _each(writing: Writing, works: list[Callable[[Writing], T]]) -> list[T]:
@@ -183,12 +186,12 @@ class Storage:
             return self.read_now(work)
         return await self.read(work)
 
-    async def row(self, statement: sa.Select[*R], values: Values) -> tuple[*R]:
-        """The one row that one statement finds; a snapshot of its own."""
+    async def rows(self, statement: sa.Select[*R], values: Values) -> list[tuple[*R]]:
+        """What one statement finds; a snapshot of its own."""
         if not self.is_embedded:
-            return await self.read(lambda reading: reading.row(statement, values))
+            return await self.read(lambda reading: reading.rows(statement, values))
         with self._driver() as driver:
-            return driver.row(statement, values)
+            return driver.rows(statement, values)
 
     async def look(self, work: Callable[[Looking], T]) -> T:
         """What `work` finds in one snapshot by statements alone.
@@ -251,7 +254,7 @@ class Storage:
             else:
                 outcome.set_exception(fault)
 
-        self._wait(_Write(work, about, lambda result, fault: _call_in(loop, settle, result, fault)))
+        self._wait(_Write(work, about, settle, loop))
         return await outcome
 
     def _wait(self, write: _Write[Any]) -> None:
@@ -352,16 +355,15 @@ class Storage:
             except Exception:  # noqa: S110 - each is made again alone below, and then the culprit hears of it
                 pass
             else:
-                for write, result in zip(group, results, strict=True):
-                    write.tell(result, None)
+                _tell([(write, result, None) for write, result in zip(group, results, strict=True)])
                 return
         for write in group:
             try:
                 (result,) = self._commit([write])
             except BaseException as fault:  # it belongs to whoever asked for the write
-                write.tell(None, fault)
+                _tell([(write, None, fault)])
             else:
-                write.tell(result, None)
+                _tell([(write, result, None)])
 
     def _commit(self, group: list[_Write[Any]]) -> list[Any]:
         attempt = 1
@@ -416,12 +418,29 @@ def _complain(_result: object, fault: BaseException | None) -> None:
         log.warning("a write that nobody waits for failed", exc_info=fault)
 
 
-def _call_in(loop: asyncio.AbstractEventLoop, settle: Callable[..., None], *arguments: object) -> None:
-    try:
-        loop.call_soon_threadsafe(settle, *arguments)
-    except RuntimeError:  # the loop has been closed: nobody waits any more
-        if not loop.is_closed():
-            raise
+_Outcome: TypeAlias = tuple[_Write[Any], Any, BaseException | None]
+
+
+def _tell(outcomes: Sequence[_Outcome]) -> None:
+    """What became of the writes. A loop is woken once for all of them, or it and the writer's thread would take turns
+    at every one."""
+    loops: dict[asyncio.AbstractEventLoop | None, list[_Outcome]] = {}
+    for each in outcomes:
+        loops.setdefault(each[0].loop, []).append(each)
+    for loop, its in loops.items():
+        if loop is None:
+            _tell_here(its)
+            continue
+        try:
+            loop.call_soon_threadsafe(_tell_here, its)
+        except RuntimeError:  # the loop has been closed: nobody waits any more
+            if not loop.is_closed():
+                raise
+
+
+def _tell_here(outcomes: Sequence[_Outcome]) -> None:
+    for write, result, fault in outcomes:
+        write.tell(result, fault)
 
 
 def translated(fault: sa.exc.DBAPIError) -> Exception:
@@ -470,6 +489,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         f"busy_timeout = {_BUSY_MS}",
         "journal_mode = WAL",
         "synchronous = FULL",
+        "secure_delete = OFF",  # some systems' SQLite overwrites with zeros what it has moved elsewhere
         "foreign_keys = ON",
         "temp_store = MEMORY",
         "cache_size = -24576",

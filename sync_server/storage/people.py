@@ -358,14 +358,8 @@ class People:
         self.heard_from_all([Heard(device, at_ms, operations, photos)])
 
     def heard_from_all(self, heard: Iterable[Heard]) -> None:
-        """In the order given, where one device is in it several times."""
-        together: list[dict[str, Heard]] = []
-        for each in heard:
-            earlier = sum(each.device in others for others in together)
-            together += [{}] if earlier == len(together) else []
-            together[earlier][each.device] = each
-        for others in together:
-            _HEARD.execute(self._connection, [_heard(each) for each in others.values()])
+        """Each device once."""
+        _HEARD.execute(self._connection, [_heard(each) for each in heard])
 
     def revoke_device(self, device: str, at_ms: int, revoked_by: str, reason: str) -> bool:
         """False where there is no such device in use. The key it was enrolled with opens nothing any more."""
