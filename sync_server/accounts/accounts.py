@@ -261,6 +261,9 @@ class Accounts:
         if written is not None and not is_news and abs(at_ms - written[0]) < _HEARD_AFTER_MS:
             return
         self._heard[identity.device] = (at_ms, operations, photos)
+        if (earlier := self._to_note.get(identity.device)) is not None:  # of what it does not say now, that counts
+            operations = earlier.operations if operations is None else operations
+            photos = earlier.photos if photos is None else photos
         self._to_note[identity.device] = Heard(identity.device, at_ms, operations, photos)
         self._has_news = self._has_news or is_news
         if self._is_noting:  # then it is taken along

@@ -38,7 +38,7 @@ from sync_server.services.reference import References
 from sync_server.services.signatures import Word, note_words, word_of
 from sync_server.storage import Looking, Storage, Values, Writing
 from sync_server.storage.people import DeviceIdentity
-from sync_server.storage.standing import STANDING, Standing, about, standing_of
+from sync_server.storage.standing import STANDING, STANDING_AND_SCOPE, Standing, about, standing_of
 from sync_server.storage.tickets import CHANGES, SCOPE, FeedRow, scope_in
 
 CHANGES_BYTES = 4 * 2**20
@@ -120,7 +120,7 @@ class Rounds:
         if (answer := self._own_work_alone(identity, request, outcome)) is not None:
             return answer
         taken, verdicts = outcome.taken, outcome.taken.verdicts
-        standing = await self._standing(identity)
+        standing = await self._standing(identity, request)
         if request.protocol < self._oldest_protocol:
             return self._encoded(request.protocol, standing, request.cursor, verdicts, in_step=None, upgrade=True)
         short = self._short_answer(identity, request, verdicts, standing)
@@ -152,9 +152,17 @@ class Rounds:
             self._heads[identity.device] = head
         return outcome
 
-    async def _standing(self, identity: DeviceIdentity) -> Standing:
-        (row,) = await self._storage.rows(STANDING, about(identity.device, identity.person.id))
-        return standing_of(row)
+    async def _standing(self, identity: DeviceIdentity, request: RoundRequest) -> Standing:
+        person = identity.person.id
+        asked = about(identity.device, person)
+        if request.holding is None or person in self._holdings:
+            (row,) = await self._storage.rows(STANDING, asked)
+            return standing_of(row)
+        # A phone that has brought its work asks next whether both sides hold the same.
+        ((*numbers, found),) = await self._storage.rows(STANDING_AND_SCOPE, asked)
+        standing = standing_of(numbers)
+        self._holdings[person] = (standing.scope, holding(scope_in(found)))
+        return standing
 
     def _own_work_alone(self, identity: DeviceIdentity, request: RoundRequest, outcome: _Outcome) -> bytes | None:
         """The RoundReply where all there is to tell is what the phone can work out; None where there may be more.
@@ -170,6 +178,7 @@ class Rounds:
         changes = sorted(outcome.taken.own_work.items(), key=lambda change: change[1].position)
         if reference is None or len(changes) > CHANGES_PER_ROUND or not changes:
             return None
+        self._holdings.pop(identity.person.id, None)
         return self._encoded(
             request.protocol,
             standing,

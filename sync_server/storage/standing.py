@@ -3,14 +3,14 @@
 A phone asks every few seconds, and nearly always there is nothing to tell. A few numbers say so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 from msgspec import Struct
 
 from sync_server.storage.feed import FEED, REFERENCE, counters
 from sync_server.storage.journal import journals
-from sync_server.storage.tickets import tickets, withdrawals
+from sync_server.storage.tickets import SCOPE, tickets, withdrawals
 
 
 class Standing(Struct, frozen=True):
@@ -46,8 +46,12 @@ STANDING = sa.select(
     _or_zero(sa.select(sa.func.max(withdrawals.c.position)).where(withdrawals.c.technician == _person)),
 )
 
+STANDING_AND_SCOPE = STANDING.add_columns(SCOPE.scalar_subquery())
+"""With it, in the same snapshot, what SCOPE finds."""
 
-def standing_of(row: tuple[int, int, int, int, int, int]) -> Standing:
+
+def standing_of(row: Sequence[int]) -> Standing:
+    """From what STANDING found."""
     feed, reference, received_through, signed_through, put, withdrawn = row
     return Standing(feed, reference, received_through, signed_through, max(put, withdrawn))
 
