@@ -26,7 +26,7 @@ class PhotoSlot(str, Enum):
     OBJECTION = "objection"
 
 
-class Note(Struct, frozen=True, omit_defaults=True):
+class Note(Struct, frozen=True, gc=False, omit_defaults=True):
     operation_id: OperationId
     author: PersonId
     written_at: datetime
@@ -34,7 +34,7 @@ class Note(Struct, frozen=True, omit_defaults=True):
     late: bool = False
 
 
-class Photo(Struct, frozen=True, omit_defaults=True):
+class Photo(Struct, frozen=True, gc=False, omit_defaults=True):
     """A photo by its content; the bytes travel apart (tus) and may arrive later than this."""
 
     operation_id: OperationId
@@ -47,7 +47,7 @@ class Photo(Struct, frozen=True, omit_defaults=True):
     late: bool = False
 
 
-class Arrival(Struct, frozen=True, omit_defaults=True):
+class Arrival(Struct, frozen=True, gc=False, omit_defaults=True):
     operation_id: OperationId
     technician: PersonId
     arrived_at: datetime
@@ -58,7 +58,7 @@ Coordinate: TypeAlias = Annotated[int, Meta(ge=0, le=10_000)]
 Point: TypeAlias = tuple[Coordinate, Coordinate]
 
 
-class Signature(Struct, frozen=True):
+class Signature(Struct, frozen=True, gc=False):
     """Strokes as drawn, in whole units of a `width` × `height` pad, so they print sharp at any size."""
 
     width: Coordinate
@@ -69,7 +69,7 @@ class Signature(Struct, frozen=True):
     ]
 
 
-class Statement(Struct, frozen=True):
+class Statement(Struct, frozen=True, gc=False):
     """Exactly what the customer was shown before signing or objecting."""
 
     language: Line
@@ -79,7 +79,7 @@ class Statement(Struct, frozen=True):
     photos: Annotated[tuple[Sha256, ...], Meta(max_length=200)]
 
 
-class SignOff(Struct, frozen=True, omit_defaults=True):
+class SignOff(Struct, frozen=True, gc=False, omit_defaults=True):
     operation_id: OperationId
     technician: PersonId
     signed_at: datetime
@@ -92,7 +92,7 @@ class SignOff(Struct, frozen=True, omit_defaults=True):
     late: bool = False
 
 
-class Objection(Struct, frozen=True, omit_defaults=True):
+class Objection(Struct, frozen=True, gc=False, omit_defaults=True):
     operation_id: OperationId
     technician: PersonId
     raised_at: datetime

@@ -28,7 +28,7 @@ from shared_schema.lifecycle import Channel, Kind, Role, Severity
 from shared_schema.ticket import Customer, Product, Window
 
 
-class _Operation(Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True):
+class _Operation(Struct, frozen=True, gc=False, tag_field="kind", forbid_unknown_fields=True):
     pass
 
 
@@ -253,12 +253,12 @@ def kind_of(operation: Operation) -> str:
 # -- the envelope -----------------------------------------------------------------------------------------------------
 
 
-class Actor(Struct, frozen=True, forbid_unknown_fields=True):
+class Actor(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     person: PersonId
     role: Role
 
 
-class Clock(Struct, frozen=True, forbid_unknown_fields=True):
+class Clock(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """How the device's clock stood to the server's when last measured: server = device + offset ± uncertainty."""
 
     offset_ms: Annotated[int, Meta(ge=-(2**50), le=2**50)] = 0
@@ -274,7 +274,7 @@ FIRST_HASH = "0" * 64
 """What the first envelope of a journal names as the hash before it."""
 
 
-class Envelope(Struct, frozen=True, forbid_unknown_fields=True):
+class Envelope(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     id: OperationId
     device: DeviceId
     sequence: Annotated[int, Meta(ge=1, le=2**53 - 1)]

@@ -30,14 +30,14 @@ OPERATION_BYTES = 1_000_000
 """The largest operation taken: a signature drawn for ten minutes without a break stays below it."""
 
 
-class Holding(Struct, frozen=True):
+class Holding(Struct, frozen=True, gc=False):
     """What the phone believes its scope to be, for the check that ends a round."""
 
     count: Count
     digest: Sha256
 
 
-class SignedHead(Struct, frozen=True):
+class SignedHead(Struct, frozen=True, gc=False):
     """A device's word that its journal is this one: each envelope names the hash of the one before it."""
 
     sequence: Annotated[int, Meta(ge=1, le=2**53 - 1)]
@@ -69,7 +69,7 @@ class RoundRequest(Struct, frozen=True):
     """Whether the phone works out for itself what `ops` make of its tickets (OwnWork); else it is told them whole."""
 
 
-class Verdict(Struct, frozen=True, omit_defaults=True):
+class Verdict(Struct, frozen=True, gc=False, omit_defaults=True):
     """The server's answer to one operation, stored under its id: asking again gets the same answer."""
 
     id: str
@@ -81,19 +81,19 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
     """Set exactly when refused; None there means a reason this reader does not know yet."""
 
 
-class PutTicket(Struct, frozen=True, tag_field="change", tag="put_ticket"):
+class PutTicket(Struct, frozen=True, gc=False, tag_field="change", tag="put_ticket"):
     position: Count
     ticket: Ticket
 
 
-class WithdrawTicket(Struct, frozen=True, tag_field="change", tag="withdraw_ticket"):
+class WithdrawTicket(Struct, frozen=True, gc=False, tag_field="change", tag="withdraw_ticket"):
     """The ticket left this identity's scope: reassigned, or closed and expired."""
 
     position: Count
     ticket: str
 
 
-class OwnWork(Struct, frozen=True, tag_field="change", tag="own_work"):
+class OwnWork(Struct, frozen=True, gc=False, tag_field="change", tag="own_work"):
     """The ticket is what the phone's own operations of this round make of what it had confirmed before, and nothing
     else: the phone works it out, and has everything told anew where its result has another digest."""
 

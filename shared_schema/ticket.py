@@ -11,7 +11,7 @@ from shared_schema.identifiers import Count, Line, OperationId, PersonId, Requir
 from shared_schema.lifecycle import Channel, Kind, Severity, Status
 
 
-class Customer(Struct, frozen=True):
+class Customer(Struct, frozen=True, gc=False):
     name: RequiredLine
     phone: Annotated[str, Meta(pattern=r"^(\+?[0-9][0-9 ()-]{4,24})?\Z")]
     """Empty where it is withheld from the reader."""
@@ -20,7 +20,7 @@ class Customer(Struct, frozen=True):
     address: Line
 
 
-class Product(Struct, frozen=True):
+class Product(Struct, frozen=True, gc=False):
     category: Line
     model: Line
     serial: Line
@@ -29,21 +29,21 @@ class Product(Struct, frozen=True):
     warranty_until: date | None
 
 
-class Window(Struct, frozen=True):
+class Window(Struct, frozen=True, gc=False):
     """The time the customer was told, both ends aware of their time zone."""
 
     start: Annotated[datetime, Meta(tz=True)]
     end: Annotated[datetime, Meta(tz=True)]
 
 
-class Assignment(Struct, frozen=True):
+class Assignment(Struct, frozen=True, gc=False):
     technician: PersonId
     window: Window
     assigned_by: PersonId
     assigned_at: datetime
 
 
-class RemoteHelp(Struct, frozen=True):
+class RemoteHelp(Struct, frozen=True, gc=False):
     """What the office tried from afar before sending anyone."""
 
     operation_id: OperationId
@@ -52,7 +52,7 @@ class RemoteHelp(Struct, frozen=True):
     words: RequiredWords
 
 
-class Proposal(Struct, frozen=True):
+class Proposal(Struct, frozen=True, gc=False):
     """A move that no longer fitted when it arrived: kept whole, for the dispatcher to read."""
 
     operation_id: OperationId
@@ -78,7 +78,7 @@ class Outcome(str, Enum):
     """Late evidence that somebody at the desk has looked at."""
 
 
-class Decision(Struct, frozen=True):
+class Decision(Struct, frozen=True, gc=False):
     """What the desk made of a proposal or of late evidence; those themselves are never altered."""
 
     operation_id: OperationId
@@ -90,7 +90,7 @@ class Decision(Struct, frozen=True):
     words: Words
 
 
-class Ticket(Struct, frozen=True, omit_defaults=True):
+class Ticket(Struct, frozen=True, gc=False, omit_defaults=True):
     id: TicketId
     number: RequiredLine
     kind: Kind

@@ -39,7 +39,7 @@ from sync_server.storage.people import Person
 from sync_server.storage.tickets import Kept
 
 
-class Arrived(Struct, frozen=True):
+class Arrived(Struct, frozen=True, gc=False):
     """An operation as it was brought: its bytes, and what could be read of them."""
 
     raw: bytes
@@ -89,7 +89,7 @@ class Brought(Struct, frozen=True):
     """When it came: Unix time in milliseconds."""
 
 
-class OwnChange(Struct, frozen=True):
+class OwnChange(Struct, frozen=True, gc=False):
     """What one device alone has made of a ticket, in one transaction."""
 
     before: int

@@ -63,7 +63,7 @@ set_aside = sa.Table(
 )
 
 
-class Head(Struct, frozen=True):
+class Head(Struct, frozen=True, gc=False):
     """How far the office holds a device's journal."""
 
     received_through: int = 0
@@ -72,7 +72,7 @@ class Head(Struct, frozen=True):
     """Unix time in milliseconds at which an operation first came that did not fit the one before it."""
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """One operation as it arrived, and the verdict it was given (bytes of a Verdict)."""
 
     position: int

@@ -98,7 +98,7 @@ class TicketFilter(Struct, frozen=True, kw_only=True):
     sort: TicketSort = TicketSort.NEWEST
 
 
-class Kept(Struct, frozen=True):
+class Kept(Struct, frozen=True, gc=False):
     """A ticket as it is to be saved."""
 
     ticket: Ticket
@@ -110,7 +110,7 @@ class Kept(Struct, frozen=True):
     """As it is in the database, where it is there."""
 
 
-class FeedRow(Struct, frozen=True):
+class FeedRow(Struct, frozen=True, gc=False):
     """What happened to a technician's scope: a ticket's bytes, or None where it was withdrawn."""
 
     position: int
