@@ -11,7 +11,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from shared_schema.identifiers import Count, Line, OperationId, PersonId, RequiredLine, RequiredWords, Sha256, Words
+from shared_schema.identifiers import Count, KnownId, Line, RequiredLine, RequiredWords, Sha256, Words
 
 PHOTO_BYTES = 25_000_000
 """The largest photo a phone keeps and the office takes: one figure, so that nothing saved can prove undeliverable."""
@@ -27,8 +27,8 @@ class PhotoSlot(str, Enum):
 
 
 class Note(Struct, frozen=True, gc=False, omit_defaults=True):
-    operation_id: OperationId
-    author: PersonId
+    operation_id: KnownId
+    author: KnownId
     written_at: datetime
     text: RequiredWords
     late: bool = False
@@ -37,19 +37,19 @@ class Note(Struct, frozen=True, gc=False, omit_defaults=True):
 class Photo(Struct, frozen=True, gc=False, omit_defaults=True):
     """A photo by its content; the bytes travel apart (tus) and may arrive later than this."""
 
-    operation_id: OperationId
+    operation_id: KnownId
     sha256: Sha256
     size_bytes: Count
     media_type: str
     slot: PhotoSlot
-    taken_by: PersonId
+    taken_by: KnownId
     taken_at: datetime
     late: bool = False
 
 
 class Arrival(Struct, frozen=True, gc=False, omit_defaults=True):
-    operation_id: OperationId
-    technician: PersonId
+    operation_id: KnownId
+    technician: KnownId
     arrived_at: datetime
     late: bool = False
 
@@ -80,8 +80,8 @@ class Statement(Struct, frozen=True, gc=False):
 
 
 class SignOff(Struct, frozen=True, gc=False, omit_defaults=True):
-    operation_id: OperationId
-    technician: PersonId
+    operation_id: KnownId
+    technician: KnownId
     signed_at: datetime
     statement: Statement
     statement_sha256: Sha256
@@ -93,8 +93,8 @@ class SignOff(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Objection(Struct, frozen=True, gc=False, omit_defaults=True):
-    operation_id: OperationId
-    technician: PersonId
+    operation_id: KnownId
+    technician: KnownId
     raised_at: datetime
     statement: Statement
     statement_sha256: Sha256

@@ -14,7 +14,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from shared_schema.evidence import PHOTO_BYTES, PhotoSlot, Signature, Statement
 from shared_schema.identifiers import (
     Count,
-    DeviceId,
+    EnvelopeName,
+    EnvelopeSha256,
+    EnvelopeUuid,
     Line,
     OperationId,
     PersonId,
@@ -254,7 +256,7 @@ def kind_of(operation: Operation) -> str:
 
 
 class Actor(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    person: PersonId
+    person: EnvelopeName
     role: Role
 
 
@@ -275,17 +277,17 @@ FIRST_HASH = "0" * 64
 
 
 class Envelope(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    id: OperationId
-    device: DeviceId
+    id: EnvelopeUuid
+    device: EnvelopeName
     sequence: Annotated[int, Meta(ge=1, le=2**53 - 1)]
     """Number in this device's journal, from 1, without gaps."""
-    ticket: TicketId
+    ticket: EnvelopeUuid
     actor: Actor
     base_version: Count
     """The version of the ticket, as confirmed by the office, on which this was made; 0 for a new one."""
     occurred_at: Annotated[datetime, Meta(tz=True)]
     """By the device's own clock: data, never order."""
     clock: Clock
-    previous_hash: Sha256
+    previous_hash: EnvelopeSha256
     """SHA-256 of the bytes of the envelope before this one in the device's journal."""
     operation: Operation

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from shared_schema.evidence import Arrival, Note, Objection, Photo, SignOff
-from shared_schema.identifiers import Count, Line, OperationId, PersonId, RequiredLine, RequiredWords, TicketId, Words
+from shared_schema.identifiers import Count, KnownId, Line, RequiredLine, RequiredWords, Words
 from shared_schema.lifecycle import Channel, Kind, Severity, Status
 
 
@@ -37,17 +37,17 @@ class Window(Struct, frozen=True, gc=False):
 
 
 class Assignment(Struct, frozen=True, gc=False):
-    technician: PersonId
+    technician: KnownId
     window: Window
-    assigned_by: PersonId
+    assigned_by: KnownId
     assigned_at: datetime
 
 
 class RemoteHelp(Struct, frozen=True, gc=False):
     """What the office tried from afar before sending anyone."""
 
-    operation_id: OperationId
-    author: PersonId
+    operation_id: KnownId
+    author: KnownId
     tried_at: datetime
     words: RequiredWords
 
@@ -55,8 +55,8 @@ class RemoteHelp(Struct, frozen=True, gc=False):
 class Proposal(Struct, frozen=True, gc=False):
     """A move that no longer fitted when it arrived: kept whole, for the dispatcher to read."""
 
-    operation_id: OperationId
-    proposed_by: PersonId
+    operation_id: KnownId
+    proposed_by: KnownId
     proposed_at: datetime
     kind: str
     words: Words
@@ -81,17 +81,17 @@ class Outcome(str, Enum):
 class Decision(Struct, frozen=True, gc=False):
     """What the desk made of a proposal or of late evidence; those themselves are never altered."""
 
-    operation_id: OperationId
-    about: OperationId
+    operation_id: KnownId
+    about: KnownId
     """The operation that proposed, or brought the evidence."""
     outcome: Outcome
-    decided_by: PersonId
+    decided_by: KnownId
     decided_at: datetime
     words: Words
 
 
 class Ticket(Struct, frozen=True, gc=False, omit_defaults=True):
-    id: TicketId
+    id: KnownId
     number: RequiredLine
     kind: Kind
     channel: Channel
@@ -99,17 +99,17 @@ class Ticket(Struct, frozen=True, gc=False, omit_defaults=True):
     version: Count
     """How many operations have been applied."""
     created_at: datetime
-    created_by: PersonId
+    created_by: KnownId
     customer: Customer
     product: Product
     problem: RequiredWords
     """In the customer's words; never altered. What was found at the door is `confirmed_problem`."""
     wished_time: Line = ""
     severity: Severity | None = None
-    linked_ticket: TicketId | None = None
+    linked_ticket: KnownId | None = None
     remote_help: tuple[RemoteHelp, ...] = ()
     assignment: Assignment | None = None
-    former_technicians: tuple[PersonId, ...] = ()
+    former_technicians: tuple[KnownId, ...] = ()
     credential_shown_at: datetime | None = None
     confirmed_problem: Words = ""
     waiting_for: Words = ""
@@ -122,7 +122,7 @@ class Ticket(Struct, frozen=True, gc=False, omit_defaults=True):
     objections: tuple[Objection, ...] = ()
     proposals: tuple[Proposal, ...] = ()
     decisions: tuple[Decision, ...] = ()
-    duplicate_of: TicketId | None = None
+    duplicate_of: KnownId | None = None
     over_because: Words = ""
     """Why it was cancelled, or what the follow-up call said when it was closed."""
     over_at: datetime | None = None

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from shared_schema import apart
 from shared_schema.apply import Filing
+from shared_schema.identifiers import are_uuids_and_sha256, is_name, is_sha256, is_uuid
 from shared_schema.operations import Envelope
 from shared_schema.rejections import MalformedOperation, Rejection, UnknownOperation
 from shared_schema.sync_protocol import OPERATION_BYTES, OPERATIONS_PER_ROUND, Change, RoundRequest, Verdict
@@ -74,7 +75,6 @@ _BEGINNING_BYTES = 4096
 """An envelope names itself and its place in the journal long before."""
 _PLACE = re.compile(r" - at `(\$[^`]*)`$")
 _OPS = re.compile(rb'\s*"ops"\s*:')
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def _place(fault: BaseException) -> str:
@@ -125,7 +125,10 @@ def decode_envelope(raw: bytes | memoryview | msgspec.Raw) -> Envelope | Unreada
     try:
         if data.nbytes > OPERATION_BYTES:
             raise msgspec.ValidationError("too long - at `$`")
-        return _envelope.decode(data)
+        envelope = _envelope.decode(data)
+        if (place := _misnamed(envelope)) is None:
+            return envelope
+        raise msgspec.ValidationError(f"not an identifier - at `{place}`")
     except _FAULTS as fault:
         rejection: Rejection = MalformedOperation(_place(fault))
         if isinstance(fault, msgspec.ValidationError) and str(fault).endswith(" - at `$.operation.kind`"):
@@ -134,9 +137,24 @@ def decode_envelope(raw: bytes | memoryview | msgspec.Raw) -> Envelope | Unreada
                 rejection = UnknownOperation(kind.operation.kind[:100])
         # Read however long it is: without its number it would stand in the way of everything behind it in the journal.
         head = decode_part(data, _Head)
-        if isinstance(head, Unreadable) or not _UUID.fullmatch(head.id) or not 1 <= head.sequence < 2**53:
+        if isinstance(head, Unreadable) or not is_uuid(head.id) or not 1 <= head.sequence < 2**53:
             return UnreadableOperation(None, None, rejection)
         return UnreadableOperation(head.id, head.sequence, rejection)
+
+
+def _misnamed(envelope: Envelope) -> str | None:
+    """The place of the first identifier that is none."""
+    id_, ticket, device, person = envelope.id, envelope.ticket, envelope.device, envelope.actor.person
+    if are_uuids_and_sha256(id_, ticket, envelope.previous_hash) and is_name(device) and is_name(person):
+        return None
+    places = {
+        "$.id": is_uuid(id_),
+        "$.device": is_name(device),
+        "$.ticket": is_uuid(ticket),
+        "$.actor.person": is_name(person),
+        "$.previous_hash": is_sha256(envelope.previous_hash),
+    }
+    return next(place for place, is_right in places.items() if not is_right)
 
 
 def decode_verdict(raw: bytes | memoryview | msgspec.Raw) -> Verdict | Unreadable:

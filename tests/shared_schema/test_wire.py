@@ -3,14 +3,15 @@
 import hashlib
 import json
 
+import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared_schema import operations as op
 from shared_schema import wire
 from shared_schema.apply import Filing
-from shared_schema.identifiers import uuid7
+from shared_schema.identifiers import DeviceId, OperationId, PersonId, Sha256, TicketId, uuid7
 from shared_schema.operations import Envelope
 from shared_schema.rejections import MalformedOperation, UnknownOperation
 from shared_schema.sync_protocol import (
@@ -140,6 +141,60 @@ def test_what_is_wrong_is_said_with_its_place() -> None:
 def test_an_operation_that_does_not_say_who_it_is_has_no_place() -> None:
     nameless = GOOD.replace(NOTE.id.encode(), b"hello")
     assert wire.decode_envelope(nameless) == UnreadableOperation(None, None, MalformedOperation("$.id"))
+
+
+_PLACES = {
+    "$.id": ("id", OperationId),
+    "$.device": ("device", DeviceId),
+    "$.ticket": ("ticket", TicketId),
+    "$.actor.person": ("person", PersonId),
+    "$.previous_hash": ("previous_hash", Sha256),
+}
+
+
+def _of_envelope(place: str, text: str) -> bytes:
+    name, _ = _PLACES[place]
+    members = json.loads(GOOD)
+    (members["actor"] if name == "person" else members)[name] = text
+    return json.dumps(members).encode()
+
+
+_SIGNS = st.sampled_from("0129abcfg-AF xÄ整٣\x00\n")
+_UUIDS = st.builds("-".join, st.tuples(*(st.text(_SIGNS, min_size=size, max_size=size) for size in (8, 4, 4, 4, 12))))
+_NEARLY = st.one_of(
+    st.text(_SIGNS, max_size=70),
+    *(st.text(_SIGNS, min_size=size, max_size=size) for size in (1, 36, 64)),
+    st.text(st.sampled_from("0a-"), min_size=36, max_size=36),
+    _UUIDS,
+    st.from_regex(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\n?", fullmatch=True),
+    st.from_regex(r"[0-9a-f]{63}[0-9a-fA-F-]", fullmatch=True),
+    st.from_regex(r"[0-9a-z-]{0,65}", fullmatch=True),
+)
+
+
+@given(place=st.sampled_from(sorted(_PLACES)), text=_NEARLY)
+@settings(max_examples=600)
+@example(place="$.id", text="-" * 36)
+@example(place="$.id", text="0123456789ab-cdef-0123-4567-89abcdef")
+@example(place="$.ticket", text=NOTE.ticket.upper())
+@example(place="$.ticket", text=NOTE.ticket + "\n")
+@example(place="$.previous_hash", text="-" * 64)
+@example(place="$.previous_hash", text="٣" * 64)
+@example(place="$.device", text="-phone")
+@example(place="$.actor.person", text="")
+def test_an_envelopes_identifiers_are_held_to_their_patterns(place: str, text: str) -> None:
+    """They are checked together and not each by its pattern, which comes to the same."""
+    _, form = _PLACES[place]
+    try:
+        msgspec.convert(text, form)
+        is_right = True
+    except msgspec.ValidationError:
+        is_right = False
+    read = wire.decode_envelope(_of_envelope(place, text))
+    assert isinstance(read, Envelope) is is_right
+    if isinstance(read, UnreadableOperation):
+        assert read.rejection == MalformedOperation(place)
+        assert (read.id is None) is (place == "$.id")
 
 
 def test_a_refusal_for_a_reason_yet_unknown_is_still_a_refusal() -> None:
