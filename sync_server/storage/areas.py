@@ -98,8 +98,9 @@ class Writing(Reading):
 class Rows(Generic[A]):
     """Work for Storage.write_together that is one statement, with a row for whatever each write is about.
 
-    In a transaction of nothing else it goes straight to SQLite's driver: SQLAlchemy's share of a transaction of a few
-    rows is several times SQLite's.
+    In a transaction of nothing else it goes straight to SQLite's driver, as one statement, which is one transaction:
+    SQLAlchemy's share of a few rows is several times SQLite's, and at every statement, BEGIN and COMMIT too, the
+    interpreter's lock goes to another thread and has to be waited for.
     """
 
     def __init__(self, statement: ForMany, row: Callable[[A], tuple[str | int, ...]]) -> None:
@@ -111,4 +112,4 @@ class Rows(Generic[A]):
         return [None] * len(abouts)
 
     def write(self, connection: sqlite3.Connection, abouts: Sequence[A]) -> None:
-        self._statement.execute_directly(connection, [self._row(about) for about in abouts])
+        self._statement.execute_alone(connection, [self._row(about) for about in abouts])

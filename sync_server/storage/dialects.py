@@ -89,8 +89,8 @@ class ForMany:
         self._one, wanted = _compiled(on["postgresql"], "postgresql")
         self._in_order = _ordering(wanted, names)
         before, wanted, after = _for_given(on["sqlite"])
-        row = f"({', '.join('?' * len(wanted))})"
-        self._many = {size: f"{before}{', '.join([row] * size)}{after}" for size in _TOGETHER}
+        self._around = before, f"({', '.join('?' * len(wanted))})", after
+        self._many = {size: self._about(size) for size in _TOGETHER}
         self._in_sqlite_order = _ordering(wanted, names)
 
     def execute(self, connection: sa.Connection, rows: Sequence[Any]) -> None:
@@ -101,10 +101,14 @@ class ForMany:
         for text, values in self._for_sqlite(rows):
             connection.exec_driver_sql(text, values)
 
-    def execute_directly(self, connection: sqlite3.Connection, rows: Sequence[Any]) -> None:
-        """The same without SQLAlchemy."""
-        for text, values in self._for_sqlite(rows):
-            connection.execute(text, values)
+    def execute_alone(self, connection: sqlite3.Connection, rows: Sequence[Any]) -> None:
+        """The same without SQLAlchemy, by one statement whatever their number (a few hundred at most): it needs no
+        transaction begun around it."""
+        connection.execute(self._about(len(rows)), tuple(chain.from_iterable(self._in_sqlite_order(rows))))
+
+    def _about(self, count: int) -> str:
+        before, row, after = self._around
+        return f"{before}{', '.join([row] * count)}{after}"
 
     def _for_sqlite(self, rows: Sequence[Any]) -> Iterator[tuple[str, tuple[Any, ...]]]:
         done = 0

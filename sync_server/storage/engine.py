@@ -124,6 +124,7 @@ class Storage:
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="storage-read")
         self._here = threading.local()
         self._connections: set[sa.Connection] = set()
+        self._writers_own: sa.Connection | None = None
         self._waiting: queue.SimpleQueue[_Write[Any] | None] = queue.SimpleQueue()
         self._soon: list[_Write[Any]] = []
         self._on_feed: list[Callable[[int], None]] = []
@@ -320,6 +321,7 @@ class Storage:
             self._waiting.put(None)
             self._writer.join()
         self._readers.shutdown()
+        self._let_go_of_writers_own()
         for connection in self._connections:
             connection.close()
         self._reading.dispose()
@@ -369,7 +371,7 @@ class Storage:
         attempt = 1
         while True:
             try:
-                with self._writing.begin() as connection:
+                with self._for_writing() as connection, connection.begin():
                     writing = Writing(connection)
                     results = _done(writing, group)
                 break
@@ -384,16 +386,32 @@ class Storage:
         return results
 
     def _commit_rows(self, rows: Rows[Any], group: list[_Write[Any]]) -> list[None]:
-        pooled = self._writing.raw_connection()
-        try:
-            connection = pooled.driver_connection
-            assert isinstance(connection, sqlite3.Connection)
-            connection.execute("BEGIN IMMEDIATE")
-            rows.write(connection, [write.about for write in group])
-            connection.execute("COMMIT")
-        finally:
-            pooled.close()  # which takes back what was not committed
+        with self._for_writing() as connection:
+            driver_connection = connection.connection.driver_connection
+            assert isinstance(driver_connection, sqlite3.Connection)
+            rows.write(driver_connection, [write.about for write in group])
         return [None] * len(group)
+
+    @contextmanager
+    def _for_writing(self) -> Iterator[sa.Connection]:
+        """The writer's connection. On SQLite it is kept from one write to the next: to take it from the pool, and to
+        have it put in order there, costs as much as writing a few rows. After a fault that is done."""
+        if not self.is_embedded:
+            with self._writing.connect() as connection:
+                yield connection
+            return
+        if self._writers_own is None:
+            self._writers_own = self._writing.connect()
+        try:
+            yield self._writers_own
+        except BaseException:
+            self._let_go_of_writers_own()
+            raise
+
+    def _let_go_of_writers_own(self) -> None:
+        connection, self._writers_own = self._writers_own, None
+        if connection is not None:
+            connection.close()
 
 
 def _only_rows(group: list[_Write[Any]]) -> Rows[Any] | None:
@@ -466,7 +484,8 @@ def address_of(url: str) -> sa.URL:
 def _writing_engine(address: sa.URL) -> sa.Engine:
     if address.get_backend_name() != "sqlite":
         return sa.create_engine(address, pool_size=1, max_overflow=0, pool_pre_ping=True)
-    engine = sa.create_engine(address, pool_size=1, max_overflow=0, poolclass=sa.QueuePool)
+    # One is the writer's; the other for what is done to the database as a whole.
+    engine = sa.create_engine(address, pool_size=1, max_overflow=1, poolclass=sa.QueuePool)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     # IMMEDIATE: the writer takes its lock first, and never finds out halfway that another process was faster.
     sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
