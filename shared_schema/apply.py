@@ -76,9 +76,7 @@ def apply(envelope: Envelope, ticket: Ticket | None) -> Result:
     Source of the rules: product.md, "The way of a visit ticket" and "Rules that hold everywhere".
     """
     operation = envelope.operation
-    match operation:
-        case op.CreateTicket():
-            return _created(envelope, operation, ticket)
+    match operation:  # tried in this order: first what comes most often
         case op.AddNote() | op.AddPhoto():
             return _noted(envelope, operation, ticket)
         case (
@@ -94,6 +92,8 @@ def apply(envelope: Envelope, ticket: Ticket | None) -> Result:
             | op.RaiseObjection()
         ):
             return _visited(envelope, operation, ticket)
+        case op.CreateTicket():
+            return _created(envelope, operation, ticket)
         case (
             op.CorrectDetails()
             | op.ConfirmTicket()
@@ -112,7 +112,7 @@ def apply(envelope: Envelope, ticket: Ticket | None) -> Result:
         case op.AnswerRefusal():
             if envelope.actor.role is not Role.TECHNICIAN:
                 return RoleNotAllowed(envelope.actor.role)
-            if ticket is None or not _may_know(envelope, ticket):
+            if ticket is None or not (_holds(envelope, ticket) or _has_held(envelope, ticket)):
                 return UnknownTicket()
             return _next(ticket)
         case _:
@@ -120,16 +120,14 @@ def apply(envelope: Envelope, ticket: Ticket | None) -> Result:
 
 
 def filing(operation_id: str, after: Result) -> Filing:
-    """How `apply`'s result filed the operation."""
+    """How `apply`'s result filed the operation. What it brought is the last of its kind."""
     if not isinstance(after, Ticket):
         return Filing.REFUSED
-    for proposal in after.proposals:
-        if proposal.operation_id == operation_id:
-            return Filing.PROPOSAL
+    if after.proposals and after.proposals[-1].operation_id == operation_id:
+        return Filing.PROPOSAL
     for kind in (after.notes, after.photos, after.arrivals, after.sign_offs, after.objections):
-        for item in kind:
-            if item.late and item.operation_id == operation_id:
-                return Filing.LATE
+        if kind and kind[-1].operation_id == operation_id:
+            return Filing.LATE if kind[-1].late else Filing.APPLIED
     return Filing.APPLIED
 
 
@@ -163,8 +161,8 @@ def _holds(envelope: Envelope, ticket: Ticket) -> bool:
     return ticket.technician == envelope.actor.person
 
 
-def _may_know(envelope: Envelope, ticket: Ticket) -> bool:
-    return _holds(envelope, ticket) or envelope.actor.person in ticket.former_technicians
+def _has_held(envelope: Envelope, ticket: Ticket) -> bool:
+    return envelope.actor.person in ticket.former_technicians
 
 
 def _noted(envelope: Envelope, operation: op.AddNote | op.AddPhoto, ticket: Ticket | None) -> Result:
@@ -172,9 +170,10 @@ def _noted(envelope: Envelope, operation: op.AddNote | op.AddPhoto, ticket: Tick
         return UnknownTicket()
     person, at = envelope.actor.person, happened_at(envelope)
     if envelope.actor.role is Role.TECHNICIAN:
-        if not _may_know(envelope, ticket):
+        holds = _holds(envelope, ticket)
+        if not (holds or _has_held(envelope, ticket)):
             return UnknownTicket()
-        on_time = _holds(envelope, ticket) and (ticket.status in ON_VISIT or ticket.status is Status.ASSIGNED)
+        on_time = holds and (ticket.status in ON_VISIT or ticket.status is Status.ASSIGNED)
     else:
         on_time = ticket.status not in OVER
     match operation:
@@ -194,11 +193,14 @@ def _noted(envelope: Envelope, operation: op.AddNote | op.AddPhoto, ticket: Tick
 def _visited(envelope: Envelope, operation: op.VisitOperation, ticket: Ticket | None) -> Result:
     if envelope.actor.role is not Role.TECHNICIAN:
         return RoleNotAllowed(envelope.actor.role)
-    if ticket is None or not _may_know(envelope, ticket):
+    if ticket is None:
         return UnknownTicket()
-    person, at = envelope.actor.person, happened_at(envelope)
-    fits = _holds(envelope, ticket) and may_move(op.kind_of(operation), ticket.status)
-    status = MOVES[op.kind_of(operation)][1] if fits else ticket.status
+    holds = _holds(envelope, ticket)
+    if not (holds or _has_held(envelope, ticket)):
+        return UnknownTicket()
+    kind, person, at = op.kind_of(operation), envelope.actor.person, happened_at(envelope)
+    fits = holds and may_move(kind, ticket.status)
+    status = MOVES[kind][1] if fits else ticket.status
     match operation:
         case op.AcceptTicket() | op.StartTravel() | op.ResumeWork() if fits:
             return _next(ticket, status=status, waiting_for="")
@@ -210,7 +212,7 @@ def _visited(envelope: Envelope, operation: op.VisitOperation, ticket: Ticket | 
         case op.RaiseObjection():
             return _objected(envelope, operation, ticket, fits)
         case op.ShowCredential():
-            if not _holds(envelope, ticket) or ticket.status not in {Status.ARRIVED, Status.WORKING}:
+            if not holds or ticket.status not in {Status.ARRIVED, Status.WORKING}:
                 return _misfit(envelope, operation, ticket)
             return _next(ticket, credential_shown_at=at)
         case op.ConfirmProblem(words=words) if fits:

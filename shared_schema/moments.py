@@ -97,7 +97,8 @@ def _drift_ms(clock: Clock) -> int:
 
 
 def _milliseconds(at: datetime) -> int:
-    return (at - _EPOCH) // _MILLISECOND
+    since = at - _EPOCH
+    return since.days * 86_400_000 + since.seconds * 1_000 + since.microseconds // 1_000
 
 
 def _moment(time_ms: int) -> datetime:

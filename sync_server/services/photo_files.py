@@ -59,6 +59,8 @@ _BAND_PIXELS = 1_000_000
 _ROOM_TO_SPARE = 200_000_000
 """Bytes left free for the database, which must never be stopped by a photo."""
 
+_ROOM_LOOKED_UP_FOR = 16_000_000
+
 _BLOCK = 1 << 20
 _ORPHANED_SECONDS = 30 * 86_400
 """Far longer than any upload may rest."""
@@ -115,21 +117,17 @@ def media_type_of(head: bytes | bytearray) -> str | None:
 class UploadFile:
     """One upload open for writing, locked against every other writer, also in other processes."""
 
-    def __init__(self, path: Path | str, *, is_new: bool = False) -> None:
-        """`is_new`: made now, under a name that nobody else knows. Raises UploadBusy, or FileNotFoundError where there
-        is none."""
-        self._file = open(path, "xb" if is_new else "r+b", buffering=0, opener=_readable_by_the_group)  # noqa: SIM115
+    def __init__(self, path: Path) -> None:
+        """Raises UploadBusy, or FileNotFoundError where there is none."""
+        self._file = path.open("r+b", buffering=0)
         self.asked_to_leave: Callable[[], None] = _nobody_to_ask
         """Called when somebody else wants to write; whoever writes sets it, and need not heed it."""
-        self.length = 0
-        if is_new:
-            return
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as taken:
             self._file.close()
             raise UploadBusy(path) from taken
-        if not os.path.exists(path):  # finished or discarded between opening and locking: this is no upload any more
+        if not path.exists():  # finished or discarded between opening and locking: this is no upload any more
             self._file.close()
             raise FileNotFoundError(path)
         self.length = self._file.seek(0, os.SEEK_END)
@@ -154,10 +152,6 @@ class UploadFile:
         self._file.close()  # and the lock with it
 
 
-def _readable_by_the_group(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o640)
-
-
 def _nobody_to_ask() -> None:
     pass
 
@@ -179,6 +173,7 @@ class PhotoFiles:
         _flush_folder(self._photos)
         _flush_folder(folder)
         self._open: dict[str, UploadFile] = {}
+        self._room_left = 0
         self._beginnings: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         # Decoding is slow and hungry: two at a time, and never in the threads that other work waits for.
         self._drawing = ThreadPoolExecutor(2, thread_name_prefix="thumbnails")
@@ -253,6 +248,14 @@ class PhotoFiles:
     def has_room_for(self, size_bytes: int) -> bool:
         room = os.statvfs(self._uploads)
         return room.f_bavail * room.f_frsize > size_bytes + _ROOM_TO_SPARE
+
+    def _is_room_left_for(self, size_bytes: int) -> bool:
+        """The same for what is written at once; looked up only once in so many bytes."""
+        if self._room_left < size_bytes:
+            room = os.statvfs(self._uploads)
+            self._room_left = min(room.f_bavail * room.f_frsize - _ROOM_TO_SPARE, _ROOM_LOOKED_UP_FOR)
+        self._room_left -= size_bytes
+        return self._room_left >= 0
 
     def beginning(self, person: str, sha256: str) -> asyncio.Lock:
         """To be held while an upload is looked for and, where there is none, begun. Of a phone that asks again before
@@ -338,19 +341,15 @@ class PhotoFiles:
         media_type = media_type_of(data[:12])
         if media_type is None and self.is_set_aside(sha256):
             return NotAPicture(sha256)
-        if not self.has_room_for(len(data)):
+        if not self._is_room_left_for(len(data)):
             raise OutOfRoom
         path = f"{self._uploads}/{upload}"
-        file = UploadFile(path, is_new=True)
         try:
-            file.append(data)
-            file.flush()
-            return self._put_in_place(path, sha256, file.length, media_type)
+            _write_flushed(path, data)
+            return self._put_in_place(path, sha256, len(data), media_type)
         except OSError:
             Path(path).unlink(missing_ok=True)
             raise
-        finally:
-            file.close()
 
     async def finish_upload(self, upload: str, file: UploadFile, sha256: str) -> Stored | NotAPicture | Altered:
         """Verify the whole and give it its place. The file must be complete, flushed and open."""
@@ -554,6 +553,19 @@ def _on_white(picture: Image.Image) -> Image.Image:
         ground.alpha_composite(layered)
         return ground.convert("RGB")
     return picture.convert("RGB")
+
+
+def _write_flushed(path: str, data: bytes | bytearray) -> None:
+    """A file of these bytes, under a name that nobody else knows. By the system's own calls: whatever else is asked of
+    it about a file has this thread wait for the interpreter's lock again."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _certain_size(path: Path, sha256: str) -> int | None:

@@ -166,7 +166,13 @@ MUTATIONS = (
         "if not standing.scope <= request.cursor <= standing.feed or",
         "if request.cursor == 0 or",
     ),
-    _one("a photo's bytes are not flushed", photo_files.UploadFile, "flush", "os.fsync(self._file.fileno())", "pass"),
+    Mutation(
+        "a photo's bytes are not flushed",
+        (
+            Change(photo_files, "_write_flushed", "os.fsync(handle)", "pass"),
+            Change(photo_files.UploadFile, "flush", "os.fsync(self._file.fileno())", "pass"),
+        ),
+    ),
     Mutation(
         "a photo is not verified",
         (

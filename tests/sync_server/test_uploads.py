@@ -741,6 +741,24 @@ def test_a_full_disk_is_said_before_the_photo_is_sent(phone: Sender, monkeypatch
     assert (answer.status_code, code(answer)) == (507, "office-storage-full")
 
 
+def test_a_full_disk_is_said_of_photos_that_come_whole(
+    phone: Sender, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether there is room is looked up once in so many bytes; what is over these waits until there is."""
+    pictures = [a_picture(seed=seed) for seed in range(3)]
+    monkeypatch.setattr(photo_files, "_ROOM_LOOKED_UP_FOR", len(pictures[0]) + len(pictures[1]))
+    assert phone.bring(pictures[0], sha256(pictures[0])).status_code == 201
+    monkeypatch.setattr(photo_files, "_ROOM_TO_SPARE", 10**18)
+    assert phone.bring(pictures[1], sha256(pictures[1])).status_code == 201
+    for _ in range(2):
+        answer = phone.bring(pictures[2], sha256(pictures[2]))
+        assert (answer.status_code, code(answer)) == (507, "office-storage-full")
+    assert list((settings.data / "uploads").iterdir()) == []
+    monkeypatch.undo()
+    assert phone.bring(pictures[2], sha256(pictures[2])).status_code == 201
+    assert all(received(settings, data) for data in pictures)
+
+
 # -- the end of an upload ----------------------------------------------------------------------------------------------
 
 
