@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 from msgspec import Struct
-from msgspec.structs import asdict, astuple
+from msgspec.structs import asdict
 
 from shared_schema.operations import FIRST_HASH
 from sync_server.storage.dialects import Among, ForMany, on_both
@@ -198,7 +198,10 @@ class Journal:
 
     def append(self, entries: Sequence[Entry]) -> None:
         # SQLite's driver searches for an adapter of every `bytes`, and takes a `bytearray` as it is.
-        rows = [(*astuple(entry)[:-2], bytearray(entry.verdict), bytearray(entry.raw)) for entry in entries]
+        rows = [
+            (e.position, e.id, e.device, e.sequence, e.ticket, e.received_at_ms, bytearray(e.verdict), bytearray(e.raw))
+            for e in entries
+        ]
         _APPEND.execute(self._connection, rows)
 
     def put_aside(self, entries: Sequence[tuple[Entry, str]]) -> None:
