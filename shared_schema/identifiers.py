@@ -22,8 +22,8 @@ Sha256: TypeAlias = Annotated[str, Meta(pattern=_SHA256)]
 KnownId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 """Any of these on a ticket, which names dozens: each was checked when it came in, as part of an operation."""
 
-# In an envelope, of which one comes for every tap of everybody, they are checked together (`is_uuid`, `is_name`,
-# `is_sha256`, by wire.decode_envelope): patterns of their own took a tenth of all that the office does about it.
+# In an envelope, of which one comes for every tap of everybody, they are checked together, by wire.decode_envelope: a
+# pattern for each took a tenth of all that the office does about an operation.
 EnvelopeUuid: TypeAlias = Annotated[str, Meta(min_length=36, max_length=36, extra_json_schema={"pattern": _UUID})]
 EnvelopeName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema={"pattern": _NAME})]
 EnvelopeSha256: TypeAlias = Annotated[str, Meta(min_length=64, max_length=64, extra_json_schema={"pattern": _SHA256})]
@@ -41,13 +41,15 @@ RequiredWords: TypeAlias = Annotated[str, Meta(min_length=1, max_length=4000)]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 """A whole number that every JSON reader holds exactly (RFC 8259, section 6)."""
 
-
+_uuid, _name, _sha256 = re.compile(_UUID), re.compile(_NAME), re.compile(_SHA256)
 _HEXADECIMAL = b"0123456789abcdef"
 
 
 def are_uuids_and_sha256(first_uuid: str, second_uuid: str, sha256: str) -> bool:
-    """Whether these, which are of the right lengths, are made as they should be. Raises UnicodeEncodeError where there
-    is something in them that is no text at all."""
+    """Whether all three are what they should be, given that each is as long as it should be.
+
+    Raises UnicodeEncodeError where there is something in them that is no text at all.
+    """
     others = f"{first_uuid}{second_uuid}{sha256}".encode().translate(None, _HEXADECIMAL)
     return others == b"--------" and first_uuid[8:24:5] == "----" and second_uuid[8:24:5] == "----"
 
@@ -64,9 +66,6 @@ def is_uuid(text: str) -> bool:
 
 def is_sha256(text: str) -> bool:
     return _sha256.search(text) is not None
-
-
-_uuid, _name, _sha256 = re.compile(_UUID), re.compile(_NAME), re.compile(_SHA256)
 
 
 def uuid7(time_ms: int, random_bytes: bytes) -> str:
