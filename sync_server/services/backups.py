@@ -32,7 +32,8 @@ import msgspec
 from msgspec import Struct
 
 from sync_server.clock import milliseconds
-from sync_server.services.verification import Tell, file_hash
+from sync_server.services.file_hashes import file_hash
+from sync_server.services.verification import Tell
 from sync_server.settings import Settings
 from sync_server.storage import Storage, Writing, copies
 from sync_server.storage.engine import UNFINISHED

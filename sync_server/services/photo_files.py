@@ -38,6 +38,7 @@ from msgspec import Struct
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from shared_schema.evidence import PHOTO_BYTES
+from sync_server.services.file_hashes import file_hash
 from sync_server.storage import Storage
 from sync_server.storage.uploads import Settled, UploadState
 
@@ -246,16 +247,18 @@ class PhotoFiles:
     # -- photos that are arriving ------------------------------------------------------------------------------------
 
     def has_room_for(self, size_bytes: int) -> bool:
-        room = os.statvfs(self._uploads)
-        return room.f_bavail * room.f_frsize > size_bytes + _ROOM_TO_SPARE
+        return self._room_to_fill() > size_bytes
 
     def _is_room_left_for(self, size_bytes: int) -> bool:
         """The same for what is written at once; looked up only once in so many bytes."""
         if self._room_left < size_bytes:
-            room = os.statvfs(self._uploads)
-            self._room_left = min(room.f_bavail * room.f_frsize - _ROOM_TO_SPARE, _ROOM_LOOKED_UP_FOR)
+            self._room_left = min(self._room_to_fill(), _ROOM_LOOKED_UP_FOR)
         self._room_left -= size_bytes
         return self._room_left >= 0
+
+    def _room_to_fill(self) -> int:
+        room = os.statvfs(self._uploads)
+        return room.f_bavail * room.f_frsize - _ROOM_TO_SPARE
 
     def beginning(self, person: str, sha256: str) -> asyncio.Lock:
         """To be held while an upload is looked for and, where there is none, begun. Of a phone that asks again before
@@ -578,12 +581,7 @@ def _certain_size(path: Path, sha256: str) -> int | None:
 
 def _is_whole(file: BufferedReader, sha256: str) -> bool:
     """Whether these are still the bytes they were. What a disk cannot read any more it has lost."""
-    try:
-        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
-    except OSError as fault:
-        if fault.errno != errno.EIO:
-            raise
-        return False
+    return file_hash(file) == sha256
 
 
 def _flush_folder(folder: Path | str) -> None:

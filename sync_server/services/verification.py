@@ -9,8 +9,6 @@ A `Problem` is something that must not be; a `Note` something a person may want 
 command line's (sync_server.backup_commands) and docs/operations.md's.
 """
 
-import errno
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Set
@@ -26,6 +24,7 @@ from shared_schema.apply import Filing, apply, filing
 from shared_schema.operations import FIRST_HASH, AddPhoto, Envelope, RaiseObjection
 from shared_schema.sync_protocol import Verdict, head_text
 from shared_schema.ticket import Ticket
+from sync_server.services.file_hashes import file_hash
 from sync_server.services.signatures import is_signed_by
 from sync_server.storage import Reading, Storage
 from sync_server.storage.audit import TicketRow
@@ -438,14 +437,3 @@ def _entries(folder: Path, depth: int) -> Iterator[Path]:
             yield from _entries(path, depth - 1)
         else:
             yield path
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of its bytes; "" where the disk cannot read them any more. Raises OSError for anything else."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as fault:
-        if fault.errno != errno.EIO:
-            raise
-        return ""

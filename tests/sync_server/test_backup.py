@@ -34,6 +34,7 @@ from sync_server.storage.metadata import metadata
 from sync_server.storage.uploads import BEGIN, StoredUpload, UploadState, begun_row
 from tests.builders.tickets import a_picture
 from tests.sync_server.conftest import MONDAY
+from tests.sync_server.killed import killed_at
 from tests.sync_server.office import CHEN, LIN, WANG, Office, StandingClock, new_id
 from tests.sync_server.test_killed_server import Camera, Running, Sender, Telephone, opened, serving, sign_in
 from tests.sync_server.test_verify import SHA256, fill
@@ -387,37 +388,13 @@ def test_a_newer_database_is_not_opened_by_an_older_program(data: Path, storage:
 
 # -- killed -----------------------------------------------------------------------------------------------------------
 
-KILLED_AT = """
-import os, signal, sys
-from sync_server.__main__ import main
-
-left = int(sys.argv[1])
-flush = os.fsync
-
-def flush_or_die(handle):
-    global left
-    left -= 1
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    flush(handle)
-
-os.fsync = flush_or_die
-sys.exit(main(sys.argv[2:]))
-"""
-
-
-def killed_at(flush: int, *words: str) -> int:
-    """Exit status of the command line, killed at its n-th flush; -9 where it came so far."""
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED_AT, str(flush), *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    return done.returncode
+COMMAND = "count_flushes(); from sync_server.__main__ import main; sys.exit(main(sys.argv[1:]))"
 
 
 def killed_everywhere(*words: str, steps: int) -> Iterator[int]:
     """The same command killed at one flush after the other, until it is not reached any more."""
     flush = 1
-    while (status := killed_at(flush, *words)) == -signal.SIGKILL:
+    while (status := killed_at(flush, COMMAND, *words)) == -signal.SIGKILL:
         yield flush
         flush += steps
     assert status == 0

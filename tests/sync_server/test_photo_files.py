@@ -19,6 +19,7 @@ from PIL import Image
 
 from sync_server.services import photo_files
 from sync_server.services.photo_files import NotAPicture, PhotoFiles, Stored, TooLarge, UploadBusy
+from tests.sync_server.killed import killed_at
 
 T = TypeVar("T")
 
@@ -163,22 +164,13 @@ def test_what_was_set_aside_and_damaged_is_kept_too(files: PhotoFiles, tmp_path:
     assert in_damaged(tmp_path) == [b"no"]
 
 
-KILLED_AT = """
-import asyncio, os, signal, sys
+STORING = """
+import asyncio
 from pathlib import Path
 from sync_server.services.photo_files import PhotoFiles
 
-left, flush = int(sys.argv[3]), os.fsync
 files = PhotoFiles(Path(sys.argv[1]))
-
-def flush_or_die(handle):
-    global left
-    left -= 1
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    flush(handle)
-
-os.fsync = flush_or_die
+count_flushes()
 asyncio.run(files.store(Path(sys.argv[2]).read_bytes()))
 files.close()
 """
@@ -192,15 +184,15 @@ def test_killed_while_a_damaged_photo_is_replaced_the_next_one_finishes_it(tmp_p
     found: list[tuple[bool, int]] = []
     for flush in (1, 2, 3, 4):
         folder = tmp_path / f"{flush}"
-        words = [sys.executable, "-c", KILLED_AT, str(folder), str(tmp_path / "brought")]
+        words = [str(folder), str(tmp_path / "brought")]
         photo = folder / "photos" / sha256[:2] / sha256
         photo.parent.mkdir(parents=True)
         photo.write_bytes(damaged)
-        assert (subprocess.run([*words, str(flush)]).returncode == -signal.SIGKILL) is (flush < 4)
+        assert (killed_at(flush, STORING, *words) == -signal.SIGKILL) is (flush < 4)
         found.append((photo.read_bytes() == data, len(in_damaged(folder))))
         assert photo.read_bytes() in {data, damaged}
         assert {damaged} & {photo.read_bytes(), *in_damaged(folder)}
-        subprocess.run([*words, "0"], check=True)
+        assert killed_at(0, STORING, *words) == 0
         assert photo.read_bytes() == data
         assert in_damaged(folder) == [damaged]
     assert found == [(False, 0), (False, 1), (True, 1), (True, 1)]
