@@ -88,10 +88,12 @@ def _turn(template: Path, data: Path, plans: Sequence[Plan]) -> Turn:
 
 
 def comes_back(plan: Plan, cursor: int) -> load.Phone:
-    """The phone's operations up, then rounds until the office says that both hold the same."""
+    """The phone's operations up, with what it will hold then, and rounds until the office says that both hold the
+    same."""
     holding = plan.holding_afterwards
     pulls = request_with_cursor(plan, [], holding)
-    pushes = [request_with_cursor(plan, ops) for ops in plan.rounds]
+    pushes = [request_with_cursor(plan, ops) for ops in plan.rounds[:-1]]
+    pushes.append(request_with_cursor(plan, plan.rounds[-1], holding))
 
     def phone() -> load.Phone:
         at = b"%d" % cursor

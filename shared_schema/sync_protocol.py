@@ -31,7 +31,7 @@ OPERATION_BYTES = 1_000_000
 
 
 class Holding(Struct, frozen=True, gc=False):
-    """What the phone believes its scope to be, for the check that ends a round."""
+    """What the phone believes its scope to be, for the check that ends its asking."""
 
     count: Count
     digest: Sha256
@@ -63,6 +63,7 @@ class RoundRequest(Struct, frozen=True):
     reference: str = ""
     """Version of the Reference held."""
     holding: Holding | None = None
+    """Together with `ops`: what it will be where all of them are accepted and nothing else has happened."""
     head: SignedHead | UnsetType = UNSET
     """Of the newest operation in `ops`, or of the newest the office holds; unset where the device cannot sign."""
     works_out: bool | UnsetType = UNSET
@@ -122,7 +123,8 @@ class RoundReply(Struct, frozen=True, omit_defaults=True):
     changes: list[Raw] = []
     more: bool = False
     in_step: bool | None = None
-    """The answer to `holding`; None where there was nothing to compare."""
+    """The answer to `holding`; None where there was nothing to compare. Together with `ops` never False: what differs
+    then may be for a good reason, and the phone asks again when it has none under way."""
     reference: Reference | None = None
     signed_through: int = 0
     """Up to this number the office holds the journal under the device's own signature."""

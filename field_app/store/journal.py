@@ -78,6 +78,15 @@ class Journal:
             size += length
         return chosen, len(rows) > limit
 
+    def per_ticket(self, device: str, first: int, last: int) -> dict[str, int]:
+        """How many of the entries with these numbers are about which ticket."""
+        return dict(
+            self._file.rows(
+                "SELECT ticket, count(*) FROM journal WHERE device = ? AND sequence BETWEEN ? AND ? GROUP BY ticket",
+                (device, first, last),
+            )
+        )
+
     def has_after(self, device: str, sequence: int) -> bool:
         row = self._file.row("SELECT 1 FROM journal WHERE device = ? AND sequence > ? LIMIT 1", (device, sequence))
         return row is not None

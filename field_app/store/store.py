@@ -625,8 +625,12 @@ class Store:
         hash_ = self._journal.hash_at(device, received)
         return None if hash_ is None else (received, hash_)
 
-    def holding(self) -> Holding:
-        return self._tickets.holding()
+    def holding(self, entries: Sequence[tuple[int, bytes]] = ()) -> Holding:
+        """What this phone holds, or will hold when the office has accepted these entries of an exchange."""
+        identity = self._facts.identity
+        if not entries or identity is None:
+            return self._tickets.holding({})
+        return self._tickets.holding(self._journal.per_ticket(identity.device, entries[0][0], entries[-1][0]))
 
     def take_reply(self, asked: Exchange, reply: RoundReply, clock: Clock) -> Taken:
         """File everything the office said, in one transaction. Whatever cannot be read is kept aside, alone.

@@ -3,6 +3,7 @@
 What is shown is never stored. It is remembered per ticket, because a list of 200 is drawn after every tap.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
@@ -153,11 +154,12 @@ class Tickets:
             (milliseconds(at),),
         )
 
-    def holding(self) -> Holding:
-        """What this phone holds, for the office to compare; a ticket it could not read counts with its new version."""
+    def holding(self, accepted: Mapping[str, int]) -> Holding:
+        """What this phone holds, for the office to compare, once so many operations on each of these tickets have been
+        accepted; a ticket it could not read counts with its new version."""
         versions = dict(self._file.rows("SELECT id, version FROM tickets WHERE withdrawn_at IS NULL"))
         versions |= self._aside.versions()
-        return holding(versions.items())
+        return holding((ticket, version + accepted.get(ticket, 0)) for ticket, version in versions.items())
 
 
 def _when(ticket: Ticket) -> tuple[bool, float, str]:

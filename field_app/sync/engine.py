@@ -259,10 +259,12 @@ class SyncEngine:
                 received_through=self._store.received_through(),
                 signed_through=self._store.signed_through(),
             )
-            pulls_again = answer.in_step is False and self._pull_again()
+            # What an older office finds to differ while operations are under way may differ for a good reason.
+            pulls_again = answer.in_step is False and not asked.entries and self._pull_again()
+            compares_yet = bool(asked.entries) and answer.in_step is not True and not answer.upgrade
             if limit == 0 and not answer.more:
                 return replace(done, away=refused)
-            if not (answer.more or pulls_again or self._store.is_behind()):
+            if not (answer.more or pulls_again or compares_yet or self._store.is_behind()):
                 return done
             if not (taken.advanced or pulls_again):
                 self._store.record_incident("round-without-progress", f"through {answer.received_through}")
@@ -287,8 +289,7 @@ class SyncEngine:
             cursor=asked.cursor,
             ops=[Raw(raw) for _, raw in asked.entries],
             reference=asked.reference,
-            # With operations under way the two sides differ for a good reason.
-            holding=None if asked.entries else self._store.holding(),
+            holding=None if asked.more else self._store.holding(asked.entries),
             head=head,
             works_out=self._store.works_out if asked.entries else UNSET,
         )

@@ -61,6 +61,8 @@ class _Round(Struct, frozen=True):
     brought: Brought
     word: Word | None
     """About its journal; None where the same was dealt with earlier."""
+    compares: bool = False
+    """Whether it has said what it will hold then."""
 
 
 class _Outcome(Struct, frozen=True):
@@ -71,6 +73,8 @@ class _Outcome(Struct, frozen=True):
     standing: Standing | None
     """As the transaction leaves it, with `scope` as it was before; None where the phone may have to be told of more
     than its own work."""
+    scope: str | None = None
+    """What belongs on the phone then, to be compared with what it has said it will hold: see `scope_in`."""
 
 
 _NOTHING = _Outcome(Taken([], {}, 0, None), word_is_settled=True, standing=None)
@@ -80,13 +84,20 @@ def _take(writing: Writing, rounds: Sequence[_Round]) -> list[_Outcome]:
     all_taken = receive_together(writing, [each.brought for each in rounds])
     all_noted = iter(note_words(writing, [each.word for each in rounds if each.word is not None]))
     feed, reference = writing.feed.taken_through, writing.feed.reference_revision()
+    comparing = [
+        each.brought.person.id
+        for each, taken in zip(rounds, all_taken, strict=True)
+        if each.compares and taken.own_work
+    ]
+    scopes = writing.tickets.scopes(comparing)
     outcomes: list[_Outcome] = []
     for each, taken in zip(rounds, all_taken, strict=True):
         noted = None if each.word is None else next(all_noted)
         standing = None
         if feed is not None and noted is not None and taken.scope_before is not None:
             standing = Standing(feed, reference, taken.received_through, noted.signed_through, taken.scope_before)
-        outcomes.append(_Outcome(taken, noted is None or noted.is_settled, standing))
+        scope = scopes.get(each.brought.person.id)
+        outcomes.append(_Outcome(taken, noted is None or noted.is_settled, standing, scope))
     return outcomes
 
 
@@ -145,7 +156,7 @@ class Rounds:
         async with self._reading:
             brought = Brought(identity.device, identity.person, [arrived(raw) for raw in request.ops], at_ms)
             word = None if is_noted else word_of(identity.device, head, at_ms)
-            outcome = await self._storage.write_together(_take, _Round(brought, word))
+            outcome = await self._storage.write_together(_take, _Round(brought, word, request.holding is not None))
         if head is not None and outcome.word_is_settled:
             if len(self._heads) >= _HEADS:
                 self._heads.clear()
@@ -178,14 +189,19 @@ class Rounds:
         changes = sorted(outcome.taken.own_work.items(), key=lambda change: change[1].position)
         if reference is None or len(changes) > CHANGES_PER_ROUND or not changes:
             return None
+        in_step = None
         self._holdings.pop(identity.person.id, None)
+        if request.holding is not None:
+            held = holding(scope_in(outcome.scope))
+            self._holdings[identity.person.id] = (changes[-1][1].position, held)
+            in_step = _is_in_step(request, held)
         return self._encoded(
             request.protocol,
             standing,
             standing.feed,
             outcome.taken.verdicts,
             changes=[_own_work(change.position, ticket, change.ticket) for ticket, change in changes],
-            in_step=None,
+            in_step=in_step,
             reference=reference if reference.version != request.reference else None,
         )
 
@@ -204,7 +220,7 @@ class Rounds:
             scope, held = self._holdings.get(person.id, _NEVER)
             if scope != standing.scope:
                 return None
-            in_step = held == request.holding
+            in_step = _is_in_step(request, held)
         return self._encoded(request.protocol, standing, standing.feed, verdicts, in_step=in_step)
 
     def _answer(self, looking: Looking, identity: DeviceIdentity, request: RoundRequest, taken: Taken) -> bytes:
@@ -232,7 +248,7 @@ class Rounds:
             (found,) = looking.row(SCOPE, {"person": person.id})
             held = holding(scope_in(found))
             self._holdings[person.id] = (standing.scope, held)
-            in_step = held == request.holding
+            in_step = _is_in_step(request, held)
         reference = self._references.of(person, looking, standing.reference)
         return self._encoded(
             request.protocol,
@@ -301,6 +317,13 @@ def _is_own_work(row: FeedRow, own_work: Mapping[str, OwnChange], cursor: int) -
 
 def _own_work(position: int, ticket: str, data: bytes) -> Raw:
     return Raw(wire.encode(OwnWork(position, ticket, digest_of_ticket(data))))
+
+
+def _is_in_step(request: RoundRequest, held: Holding | None) -> bool | None:
+    """What is held here compared with what the phone has said, as a RoundReply says it."""
+    if held == request.holding:
+        return True
+    return None if request.ops else False
 
 
 def _page(rows: list[FeedRow]) -> tuple[list[FeedRow], bool]:

@@ -177,6 +177,11 @@ SCOPE = sa.select(joined(tickets.c.id + sa.literal_column("':'") + sa.cast(ticke
 )
 """Everything that belongs on `person`'s phone, in one row: see `scope_in`."""
 
+_SCOPES = Among(
+    sa.select(tickets.c.holder, *SCOPE.selected_columns)
+    .where(tickets.c.holder.in_(sa.bindparam("people", expanding=True)))
+    .group_by(tickets.c.holder)
+)
 _SCOPES_CHANGED_AT = Among(
     sa.select(
         people.c.id,
@@ -314,6 +319,10 @@ class Tickets:
         """Person → feed position of the newest change to what belongs on their phones; 0 where there was none."""
         rows = _SCOPES_CHANGED_AT.rows(self._connection, sorted(set(people)))
         return {person: max(put or 0, withdrawn or 0) for person, put, withdrawn in rows}
+
+    def scopes(self, people: Collection[str]) -> dict[str, str]:
+        """Person → what SCOPE finds of theirs, where it finds anything."""
+        return dict(_SCOPES.rows(self._connection, sorted(set(people))))
 
     def scope(self, person: str) -> list[tuple[str, int]]:
         """(ticket id, version) of everything that belongs on this technician's phone."""

@@ -77,6 +77,7 @@ class ScriptedOffice:
             "received_through": self.received_through,
             "cursor": asked.cursor,
             "verdicts": [msgspec.Raw(encode(verdict)) for verdict in verdicts],
+            "in_step": None if asked.holding is None else True,
         }
         return httpx.Response(200, content=encode(RoundReply(**(usual | different))))
 

@@ -15,6 +15,7 @@ from field_app.sync.engine import IDLE_SECONDS, LONGEST_RETRY_AFTER_SECONDS, UNR
 from shared_schema.evidence import PhotoSlot
 from shared_schema.operations import Clock
 from shared_schema.sync_protocol import (
+    OPERATIONS_PER_ROUND,
     PROTOCOL,
     Away,
     Offline,
@@ -201,11 +202,35 @@ def test_an_office_that_never_moves_does_not_keep_the_phone_busy(office: Scripte
     assert len(office.requests) == 1
 
 
-def test_the_two_sides_are_compared_when_nothing_is_under_way(office: ScriptedOffice) -> None:
+def test_what_will_be_held_is_compared_together_with_the_work(office: ScriptedOffice) -> None:
+    """The last of the work says what the phone will hold once it is accepted; nothing more has to be asked."""
     saved(office.phone.actions.accept(TICKET.id))
+    saved(office.phone.actions.start_travel(TICKET.id))
     office.run(office.engine.run_round())
+    assert [asked.holding for asked in office.rounds] == [holding([(TICKET.id, TICKET.version + 2)])]
+
+    for _ in range(OPERATIONS_PER_ROUND + 3):
+        saved(office.phone.actions.add_note(TICKET.id, "客户说下午在家"))
     office.run(office.engine.run_round())
-    assert [asked.holding for asked in office.rounds] == [None, holding([(TICKET.id, TICKET.version)])]
+    assert [asked.holding for asked in office.rounds[1:]] == [None, holding([(TICKET.id, TICKET.version + 3)])]
+
+
+@pytest.mark.parametrize("said", [None, False])
+def test_work_that_comes_to_something_else_is_compared_once_more(office: ScriptedOffice, said: bool | None) -> None:
+    """A refusal or a colleague's work; an older office says "not in step" of it, and nothing needs pulling anew."""
+    saved(office.phone.actions.accept(TICKET.id))
+    office.says(office.accepting(in_step=said))
+    office.run(office.engine.run_round())
+    assert [(len(asked.ops), asked.cursor) for asked in office.rounds] == [(1, 1), (0, 1)]
+    assert office.rounds[1].holding == holding([(TICKET.id, TICKET.version)])
+    assert "pulled-everything-again" not in office.phone.incidents()
+
+
+def test_an_app_too_old_to_be_told_anything_does_not_ask_what_it_cannot_be_told(office: ScriptedOffice) -> None:
+    saved(office.phone.actions.accept(TICKET.id))
+    office.says(office.accepting(in_step=None, upgrade=True))
+    assert office.run(office.engine.run_round()).upgrade
+    assert len(office.rounds) == 1
 
 
 def test_a_difference_is_mended_by_pulling_everything_and_not_for_ever(office: ScriptedOffice) -> None:

@@ -324,6 +324,31 @@ def test_a_phone_that_holds_the_same_as_the_office_is_in_step(office: Office, ph
     assert phone.ask(holding=mine).in_step is None, "there is news: they may differ"
 
 
+def test_work_is_compared_in_the_round_that_brings_it(office: Office, phone: Phone) -> None:
+    """The phone says what it will hold; "not in step" is never said of work: it may differ for a good reason."""
+    mine, untouched = office.assigned(CHEN), office.assigned(CHEN)
+    phone.sync()
+    held = {each.id: each.version for each in phone.tickets.values()}
+
+    def bring(**said: int) -> bool | None:
+        work = phone.journal.raw[phone.sent_through :]
+        reply = phone.ask(work, holding=holding((held | {mine: said["will_be"]}).items()), works_out=True)
+        phone.sent_through, phone.cursor = reply.received_through, reply.cursor
+        phone.reference = phone.reference if reply.reference is None else reply.reference.version
+        return reply.in_step
+
+    for _ in range(2):
+        phone.write(mine, AddNote("带了梯子"))
+    assert bring(will_be=held[mine] + 2) is True
+    assert phone.ask(holding=holding((held | {mine: held[mine] + 2}).items())).in_step is True
+    assert phone.ask(holding=holding(held.items())).in_step is False
+    phone.write(mine, GradeTicket(Severity.SEVERE))
+    assert bring(will_be=held[mine] + 3) is None, "refused: it is not for a technician"
+    phone.write(mine, AddNote("带了梯子"))
+    office.decide(untouched, GradeTicket(Severity.SEVERE))
+    assert bring(will_be=held[mine] + 3) is None, "changed at the desk"
+
+
 def test_a_cursor_from_the_future_is_told_everything(office: Office, phone: Phone) -> None:
     """The office was restored from yesterday's backup: the phone has seen more than there is."""
     ticket = office.assigned(CHEN)
