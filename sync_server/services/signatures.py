@@ -6,10 +6,10 @@ Whatever comes of it, the work that came with it is taken: a signature that fail
 
 from collections.abc import Sequence
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Struct
 from msgspec.structs import replace
+from nacl.exceptions import BadSignatureError
+from nacl.signing import VerifyKey
 
 from shared_schema import wire
 from shared_schema.sync_protocol import SignedHead, head_text
@@ -20,8 +20,9 @@ from sync_server.storage.keys import JournalSignature, LearntBy, SignatureFault,
 def is_signed_by(key: bytes, text: bytes, signature: bytes) -> bool:
     """Whether that is the key's signature over the text; False, too, where the key is none."""
     try:
-        Ed25519PublicKey.from_public_bytes(key).verify(signature, text)
-    except (InvalidSignature, ValueError):
+        # libsodium's takes half the time of OpenSSL's, and every round of every phone brings one.
+        VerifyKey(key).verify(text, signature)
+    except (BadSignatureError, ValueError):
         return False
     return True
 
