@@ -37,8 +37,9 @@ def happened_at(envelope: Envelope) -> datetime:
     """The one moment that is written on the ticket, by the server's clock: the likeliest."""
     counted_ms = _counted_ms(envelope.clock)
     if counted_ms is not None:
-        earliest_ms = counted_ms - TOLERANCE_MS - _drift_ms(envelope.clock)
-        if not earliest_ms <= _told_ms(envelope) <= counted_ms + SLEEP_AT_MOST_MS:
+        ahead_ms = _told_ms(envelope) - counted_ms
+        behind_ms = -ahead_ms - TOLERANCE_MS
+        if ahead_ms > SLEEP_AT_MOST_MS or (behind_ms > 0 and behind_ms > _drift_ms(envelope.clock)):
             return _moment(counted_ms)
     try:
         return envelope.occurred_at + envelope.clock.offset_ms * _MILLISECOND
