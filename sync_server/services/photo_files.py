@@ -27,7 +27,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BufferedReader
 from pathlib import Path
@@ -421,17 +421,20 @@ class PhotoFiles:
         """Move flushed bytes to where they stay."""
         folder = self._set_aside if media_type is None else self._folder(sha256)
         place = f"{folder}/{sha256}"
-        # Another phone has brought the same bytes, or this one has not heard the answer; or they have been damaged.
-        was_damaged = os.path.exists(place) and self._keep_damaged(place, sha256)
-        os.replace(source, place)
-        _flush_folder(folder)
+        with _opened_folder(folder) as handle:
+            # Another phone may be bringing the same bytes, also to another process: one after the other.
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            was_damaged = os.path.exists(place) and self._keep_damaged(place, sha256)
+            os.replace(source, place)
+            fcntl.flock(handle, fcntl.LOCK_UN)
+            os.fsync(handle)
         if was_damaged:
             self._forget_thumbnails(sha256)
         return NotAPicture(sha256) if media_type is None else Stored(sha256, size_bytes, media_type)
 
     def _keep_damaged(self, place: str, sha256: str) -> bool:
         """Give the file a second, lasting name where its bytes are not what they should be: it is about to lose this
-        one. Whether that was so.
+        one. Whether that was so. Nobody else may change what is in its folder meanwhile.
 
         Not moved but linked: the place is never empty, whoever asks, writes or dies meanwhile.
         """
@@ -447,10 +450,6 @@ class PhotoFiles:
                         continue
                 except OSError:  # a file system that cannot link
                     os.rename(place, kept)
-                else:
-                    if not os.path.samestat(os.fstat(file.fileno()), os.stat(kept)):
-                        os.unlink(kept)  # another phone was quicker, and what is in place by now is whole
-                        return False
                 _flush_folder(self._damaged)
                 log.warning("%s was damaged and has been brought anew; what it was is kept as %s", place, kept)
                 return True
@@ -586,8 +585,14 @@ def _is_whole(file: BufferedReader, sha256: str) -> bool:
 
 def _flush_folder(folder: Path | str) -> None:
     """A name in a folder survives the loss of power only once the folder itself is flushed."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
+    with _opened_folder(folder) as handle:
         os.fsync(handle)
+
+
+@contextlib.contextmanager
+def _opened_folder(folder: Path | str) -> Iterator[int]:
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield handle
     finally:
         os.close(handle)

@@ -154,6 +154,25 @@ def test_damaged_files_are_kept_where_files_have_one_name_only(
     assert in_damaged(tmp_path) == [b"half of it"]
 
 
+def test_several_who_bring_a_damaged_photo_at_once_leave_it_in_place_and_once_among_the_damaged(
+    files: PhotoFiles, tmp_path: Path
+) -> None:
+    """None of them takes what another has just put in place for what was damaged, or away."""
+    data = a_picture()
+    sha256 = kept(files, data)
+
+    async def all_at_once() -> None:
+        for stored in await asyncio.gather(*(files.store(data) for _ in range(8))):
+            assert stored == Stored(sha256, len(data), "image/jpeg")
+
+    damages = [data[:length] for length in range(100, 180)]
+    for damaged in damages:
+        place(files, sha256).write_bytes(damaged)
+        run(all_at_once())
+        assert place(files, sha256).read_bytes() == data
+    assert sorted(in_damaged(tmp_path), key=len) == damages
+
+
 def test_what_was_set_aside_and_damaged_is_kept_too(files: PhotoFiles, tmp_path: Path) -> None:
     data = b"no picture at all"
     aside = tmp_path / "set-aside" / hashlib.sha256(data).hexdigest()
