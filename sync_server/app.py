@@ -70,6 +70,7 @@ def create_app(
     @contextlib.asynccontextmanager
     async def running(_app: Litestar) -> AsyncIterator[None]:
         await rescue.prepare()
+        await rounds.prepare()
         await photo_files.settle_finished(storage, milliseconds(clock.now()))
         live.open()
         stop_telling = storage.on_feed(live.feed_is_at)

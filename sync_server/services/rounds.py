@@ -125,6 +125,15 @@ class Rounds:
         """Technician → what belongs on the phone since the feed position that changed it last."""
         self._resumed_after = storage.read_now(lambda reading: reading.feed.resumed_after())
 
+    async def prepare(self) -> None:
+        """Look up, about nobody, what is looked up for every phone, so that the first need not wait for statements to
+        be made, and for what all of them carry to look things up."""
+        await self._storage.glance(self._references.look_up)
+        for statement in (STANDING, STANDING_AND_SCOPE):
+            await self._storage.rows(statement, about("", ""))
+        wanted: Values = {"person": "", "cursor": 0, "through": 0, "limit": 0}
+        await self._storage.look(lambda looking: (looking.rows(CHANGES, wanted), looking.row(SCOPE, wanted)))
+
     async def round(self, identity: DeviceIdentity, request: RoundRequest) -> bytes:
         """The RoundReply, encoded."""
         outcome = await self._taken(identity, request)

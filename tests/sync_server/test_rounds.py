@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from litestar.testing import TestClient
 
 from shared_schema import wire
 from shared_schema.apply import Filing
@@ -46,7 +47,9 @@ from shared_schema.sync_protocol import (
     digest_of_ticket,
     holding,
 )
+from sync_server.app import create_app
 from sync_server.services.operations import Brought, arrived, receive_together
+from sync_server.settings import Settings
 from sync_server.storage import Writing
 from sync_server.storage.tickets import TicketFilter
 from tests.sync_server.office import CHEN, GONE, LIN, WANG, Journal, Office, Phone, changes_of, new_id, verdicts_of
@@ -459,6 +462,19 @@ def test_a_phone_that_works_out_its_own_work_is_told_no_more_than_what_it_must_c
     again = phone.ask(work, works_out=True)  # the reply was lost: what was brought then is nothing new now
     assert {type(change) for change in told(again)} == {PutTicket}
     assert {type(change) for change in told(phone.ask(phone.journal.raw))} == {PutTicket}
+
+
+def test_the_first_phone_after_a_start_is_answered_like_any_other(
+    office: Office, phone: Phone, settings: Settings
+) -> None:
+    """What its answer needs the office has looked up before it listens: here the phone's work is compared at once."""
+    ticket = office.assigned(CHEN)
+    phone.sync()
+    phone.write(ticket, AddNote("带了梯子"))
+    mine = holding([(ticket, phone.tickets[ticket].version + 1)])
+    with TestClient(create_app(settings, office.storage, office.clock)) as started_anew:
+        office.client = started_anew
+        assert phone.ask(phone.journal.raw, holding=mine, works_out=True).in_step is True
 
 
 @pytest.mark.parametrize(
