@@ -21,7 +21,7 @@ _DIALECTS: dict[str, sa.Dialect] = {
     "postgresql": psycopg.dialect(paramstyle="format"),  # type: ignore[no-untyped-call]
 }
 _MARKS = {"sqlite": "?", "postgresql": "%s"}
-_TOGETHER = (512, 128, 16, 1)
+_TOGETHER = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
 """For so many rows a statement is made: few texts, which SQLite's driver keeps prepared."""
 _VALUES = re.compile(r"__\[POSTCOMPILE_\w+\]")
 """Where a compiled statement has room for the values of an expanding parameter."""
