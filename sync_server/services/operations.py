@@ -144,7 +144,7 @@ def _take(writing: Writing, all_brought: Sequence[Brought]) -> list[Taken]:
     fresh = [each for taking in takings for each in taking.fresh]
     if fresh:
         known = writing.journal.known([each.id for each in fresh])
-        standing = _Standing(writing.tickets.to_change(ticket for each in fresh for ticket in _concerned(each)), known)
+        standing = _Standing(writing.tickets.to_change(_concerned(fresh)), known)
         for taking in takings:
             taking.judge(standing)
         _keep(writing, [taking for taking in takings if taking.fresh], standing, len(fresh))
@@ -224,10 +224,12 @@ class _Standing:
 
     def put(self, ticket: Ticket, before: Kept | None) -> None:
         """What the operation being judged makes of a ticket."""
-        loaded = before.loaded if before else None
-        self.kept[ticket.id] = Kept(ticket, 0, _stays_expired(before, ticket), loaded)
         self.changed[ticket.id] = self.judged
-        if (loser := _loses(before, ticket)) is not None:
+        if before is None:
+            self.kept[ticket.id] = Kept(ticket, 0)
+            return
+        self.kept[ticket.id] = Kept(ticket, 0, before.is_expired and ticket.status in OVER, before.loaded)
+        if before.ticket.assignment is not ticket.assignment and (loser := _loses(before, ticket)) is not None:
             self.gone.append((loser, ticket.id, self.judged))
 
     def touched(self) -> dict[str, dict[str, int]]:
@@ -430,13 +432,11 @@ class _Taking:
         return Verdict(each.id, each.sequence, Filing.REFUSED, version, rejection)
 
 
-def _concerned(each: Arrived) -> tuple[str, ...]:
-    """The tickets that have to stand still while it is judged."""
-    if not isinstance(each.read, Envelope):
-        return ()
-    if isinstance(each.read.operation, MergeDuplicate):
-        return each.read.ticket, each.read.operation.into
-    return (each.read.ticket,)
+def _concerned(fresh: Sequence[Arrived]) -> set[str]:
+    """The tickets that have to stand still while these are judged."""
+    envelopes = [each.read for each in fresh if isinstance(each.read, Envelope)]
+    merged = {each.operation.into for each in envelopes if isinstance(each.operation, MergeDuplicate)}
+    return merged.union([each.ticket for each in envelopes])
 
 
 def _merged(after: Ticket, into: Kept | None) -> Ticket | Rejection:
@@ -446,15 +446,10 @@ def _merged(after: Ticket, into: Kept | None) -> Ticket | Rejection:
     return after if into.ticket.duplicate_of is None else ChangedMeanwhile()
 
 
-def _loses(before: Kept | None, after: Ticket) -> str | None:
+def _loses(before: Kept, after: Ticket) -> str | None:
     """Whose phone has to give the ticket back."""
-    if before is None or before.is_expired or before.ticket.assignment is after.assignment:
-        return None
-    return before.ticket.technician if before.ticket.technician != after.technician else None
-
-
-def _stays_expired(before: Kept | None, after: Ticket) -> bool:
-    return before is not None and before.is_expired and after.status in OVER
+    technician = before.ticket.technician
+    return None if before.is_expired or technician == after.technician else technician
 
 
 def _kind_of(each: Arrived) -> str:
