@@ -28,7 +28,8 @@ Start = Callable[[], AbstractContextManager[Any]]
 _INTRODUCTION = (
     "PocketBase (batch API) and Kinto on PostgreSQL, driven by the same phones in the same run. They are given the "
     "narrower form of the work: a record in a log and a record of a ticket for each operation, nothing judged, no "
-    "journal, all phones with one user's token; Doorstep does all of its own work. A ratio is Doorstep's figure over "
+    "journal, all phones with one user's token; Doorstep does all of its own work. Their phones push, then pull until "
+    "nothing is new; Doorstep's are told what is new in the answer to the push. A ratio is Doorstep's figure over "
     "the rival's. Where a goal is a time, the goal of its ratio is that time over what PocketBase took where the goal "
     "was set: 0.06 of 0.39 ms of CPU for an operation, 0.9 of 8.5 s until a phone is done. Of Kinto's processes "
     "PostgreSQL's are not counted. Medians, with the smallest and the largest of the turns in brackets."

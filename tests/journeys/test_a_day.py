@@ -1,5 +1,9 @@
 """A technician's day as it should go, and as it goes when the office decides something at the same moment."""
 
+from functools import partial
+
+import httpx
+
 from field_app.actions import Saved
 from field_app.store import EntryState
 from shared_schema import wire
@@ -61,6 +65,39 @@ def test_the_office_holds_the_phones_journal_byte_for_byte(world: World) -> None
         assert not isinstance(envelope, wire.UnreadableOperation)
         assert (envelope.sequence, envelope.previous_hash) == (number, previous)
         previous = wire.hash_of(raw)
+
+
+def test_every_step_of_a_visit_is_brought_and_compared_in_one_exchange(world: World) -> None:
+    """Phone and office work out alike what the phone will hold, whatever was done: nothing is left to be asked."""
+    ticket = world.dispatcher.sends("t-chen")
+    world.dispatcher.sends("t-chen")
+    phone = world.phone("t-chen")
+    rounds: list[httpx.Request] = []
+
+    async def note(request: httpx.Request) -> None:
+        if request.url.path == "/sync/v1/round":
+            rounds.append(request)
+
+    phone.client.event_hooks["request"].append(note)
+    for step in (
+        phone.accept,
+        phone.start_travel,
+        phone.arrive,
+        phone.show_credential,
+        phone.confirm_problem,
+        phone.take_photo,
+        phone.finish_work,
+        phone.object_to,
+        phone.resume_work,
+        partial(phone.add_note, text="换了整流器"),
+        phone.finish_work,
+        phone.sign_off,
+    ):
+        step(ticket)
+        rounds.clear()
+        assert phone.sync().sent == 1
+        assert len(rounds) == 1, step
+    assert world.server.ticket(ticket) == phone.store.confirmed(ticket)
 
 
 def test_an_objection_leads_back_to_work_until_the_customer_is_satisfied(world: World) -> None:
