@@ -1,9 +1,11 @@
 """What one phone asks of a long list: ten changes among very many tickets, and everything at once."""
 
 import contextlib
+import functools
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
@@ -21,7 +23,11 @@ from sync_server.storage.tickets import Kept
 CHANGES = 10
 TICKETS_OF_ONE = 200
 """A technician's, where there are very many of others."""
-_IN_A_TURN = 20
+IN_A_TURN = 10
+"""So many times a phone asks for the same changes."""
+
+Talk: TypeAlias = tuple[str, Callable[[], load.Phone]]
+"""A server's address, and what is asked of it in a turn."""
 
 
 class ListFigures(Struct):
@@ -46,45 +52,55 @@ def technician(number: int) -> Person:
 
 
 def _deltas(counts: Sequence[int], times: int) -> list[list[float]]:
-    """For each count of tickets, in milliseconds. By turns, so that whatever else the machine does falls on all."""
+    """For each count of tickets, in milliseconds."""
     with contextlib.ExitStack() as stack:
-        asked = [_asking_for_changes(stack, count) for count in counts]
-        took: list[list[float]] = [[] for _ in asked]
-        for turn in range(1 + times // _IN_A_TURN):
-            for place, (address, request) in enumerate(asked):
-                met = load.drive(address, [_counting(request, _IN_A_TURN, CHANGES)])
-                if turn > 0:  # before that, nothing is warm
-                    took[place] += [seconds * 1000 for seconds in met.exchanges]
-        return took
+        talks = [asking_for_changes(stack, count) for count in counts]
+        return [exchanges_ms(met) for met in by_turns(talks, times // IN_A_TURN)]
 
 
-def _asking_for_changes(stack: contextlib.ExitStack, tickets: int) -> tuple[str, bytes]:
-    """A server with so many tickets, and what a phone asks it that has missed the newest changes."""
+def by_turns(talks: Sequence[Talk], turns: int) -> list[list[load.Load]]:
+    """What each of them met in each turn, so that whatever else the machine does falls on all."""
+    met: list[list[load.Load]] = [[] for _ in talks]
+    for turn in range(1 + turns):
+        for place, (address, phone) in enumerate(talks):
+            once = load.drive(address, [phone()])
+            if turn > 0:  # before that, nothing is warm
+                met[place].append(once)
+    return met
+
+
+def exchanges_ms(met: Sequence[load.Load]) -> list[float]:
+    return [seconds * 1000 for once in met for seconds in once.exchanges]
+
+
+def asking_for_changes(stack: contextlib.ExitStack, tickets: int) -> Talk:
+    """A phone that has missed the newest changes, IN_A_TURN times, and a server with so many tickets."""
     data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="doorstep-bench-")))
     plan = _fill(data / "doorstep.db", tickets, TICKETS_OF_ONE)
     cursor = latest_position(data / "doorstep.db") - CHANGES
     address = stack.enter_context(serving.doorstep(data)).address
-    return address, sync_request(office.body(plan, cursor, []), plan)
+    return address, functools.partial(_counting, sync_request(office.body(plan, cursor, []), plan))
 
 
-def _counting(asked: bytes, times: int, changes: int) -> load.Phone:
-    for _ in range(times):
+def _counting(asked: bytes) -> load.Phone:
+    for _ in range(IN_A_TURN):
         answer = yield asked
-        assert answer.count(b'"change":"put_ticket"') == changes, answer[:500]
+        assert answer.count(b'"change":"put_ticket"') == CHANGES, answer[:500]
+
+
+def asking_for_everything(stack: contextlib.ExitStack, tickets: int) -> Talk:
+    """A phone that begins with nothing, and a server with so many tickets, all of them its own."""
+    data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="doorstep-bench-")))
+    plan = _fill(data / "doorstep.db", tickets, tickets)
+    address = stack.enter_context(serving.doorstep(data)).address
+    return address, functools.partial(_everything, plan, tickets)
 
 
 def _first_sync(tickets: int, times: int) -> tuple[list[float], int, int]:
-    with tempfile.TemporaryDirectory(prefix="doorstep-bench-") as folder:
-        data = Path(folder)
-        plan = _fill(data / "doorstep.db", tickets, tickets)
-        took: list[float] = []
-        with serving.doorstep(data) as served:
-            load.drive(served.address, [_everything(plan, tickets)])
-            for _ in range(times):
-                met = load.drive(served.address, [_everything(plan, tickets)])
-                took.append(met.seconds * 1000)
-        (phone,) = met.phones
-        return took, phone.bytes_on_the_wire - phone.bytes_up, phone.bytes_down
+    with contextlib.ExitStack() as stack:
+        (met,) = by_turns([asking_for_everything(stack, tickets)], times)
+    (phone,) = met[-1].phones
+    return [once.seconds * 1000 for once in met], phone.bytes_on_the_wire - phone.bytes_up, phone.bytes_down
 
 
 def _everything(plan: Plan, tickets: int) -> load.Phone:

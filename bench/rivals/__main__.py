@@ -4,6 +4,7 @@ Exits with 2 where a rival cannot be installed here, and says what failed.
 """
 
 import argparse
+import contextlib
 import functools
 import statistics
 import sys
@@ -76,7 +77,7 @@ def _figures(programs: Path, quick: bool) -> Iterator[Figure]:
         yield from map(_said, _compared(phones, ours, "PocketBase", theirs))
         if phones == 100:
             yield from map(_said, _compared(phones, ours, "Kinto", [_returned(start_kinto, phones)]))
-    yield from map(_said, _lists(start_pocketbase, start_kinto, 50 if quick else 300))
+    yield from map(_said, _lists(start_pocketbase, start_kinto, 100 if quick else 300))
     yield from map(_said, _photos(start_pocketbase, turns))
     for name, start, writers in (("PocketBase", start_pocketbase, race.WRITERS), ("Kinto", start_kinto, race.WRITERS)):
         missed = [_race(start, writers) for _ in range(races)]
@@ -166,11 +167,23 @@ def _compared(phones: int, ours: Sequence[comeback.Turn], name: str, theirs: Seq
 
 
 def _lists(start_pocketbase: Start, start_kinto: Start, times: int) -> list[Figure]:
-    measured = lists.measure(tickets=100_000, first_sync_tickets=2_000, times=times)
-    delta = _pocketbase_delta(start_pocketbase, times)
-    first, size = _first_sync(start_kinto, max(3, times // 20))
-    quicker = statistics.median(measured.delta_ms) / statistics.median(delta)
-    sooner = statistics.median(measured.first_sync_ms) / statistics.median(first)
+    with contextlib.ExitStack() as stack:
+        changes = [
+            lists.asking_for_changes(stack, 100_000),
+            _asking_for_changes(stack.enter_context(start_pocketbase())),
+        ]
+        ours, delta = map(lists.exchanges_ms, lists.by_turns(changes, times // lists.IN_A_TURN))
+    with contextlib.ExitStack() as stack:
+        everything = [
+            lists.asking_for_everything(stack, 2_000),
+            _asking_for_everything(stack.enter_context(start_kinto())),
+        ]
+        met_ours, met_theirs = lists.by_turns(everything, max(5, times // 20))
+    first = [once.seconds * 1000 for once in met_theirs]
+    (phone,) = met_theirs[-1].phones
+    size = phone.bytes_on_the_wire - phone.bytes_up
+    quicker = statistics.median(ours) / statistics.median(delta)
+    sooner = statistics.median([once.seconds * 1000 for once in met_ours]) / statistics.median(first)
     return [
         Figure(
             "delta of 10 changes among 100,000 tickets, Doorstep ÷ PocketBase",
@@ -184,43 +197,38 @@ def _lists(start_pocketbase: Start, start_kinto: Start, times: int) -> list[Figu
     ]
 
 
-def _pocketbase_delta(start: Start, times: int) -> list[float]:
+def _asking_for_changes(rival: Rival) -> lists.Talk:
+    """As lists.asking_for_changes."""
     random_ = office.same_every_time(11)
-    with start() as rival:
-        assert isinstance(rival, PocketBase)
-        for number in range(100_000 // lists.TICKETS_OF_ONE):
-            technician = f"t-{number:03d}"
-            made = [office.ticket_of(random_, number, place, technician) for place in range(lists.TICKETS_OF_ONE)]
-            rival.put_tickets([work.narrow(ticket) for ticket in made])
-            if number == 0:
-                rival.touch([work.short(ticket.id) for ticket in made[: lists.CHANGES]])
-        asked, cursor = rival.pull("t-000", rival.cursor()), rival.cursor()
+    assert isinstance(rival, PocketBase)
+    for number in range(100_000 // lists.TICKETS_OF_ONE):
+        technician = f"t-{number:03d}"
+        made = [office.ticket_of(random_, number, place, technician) for place in range(lists.TICKETS_OF_ONE)]
+        rival.put_tickets([work.narrow(ticket) for ticket in made])
+        if number == 0:
+            rival.touch([work.short(ticket.id) for ticket in made[: lists.CHANGES]])
+    asked, cursor = rival.pull("t-000", rival.cursor()), rival.cursor()
 
-        def pulling() -> load.Phone:
-            for _ in range(times):
-                told, _ = rival.told((yield asked), cursor)
-                assert len(told) == lists.CHANGES, told
+    def pulling() -> load.Phone:
+        for _ in range(lists.IN_A_TURN):
+            told, _ = rival.told((yield asked), cursor)
+            assert len(told) == lists.CHANGES, told
 
-        met = load.drive(rival.served.address, [pulling()])
-        return [seconds * 1000 for seconds in met.exchanges[times // 10 :]]
+    return rival.served.address, pulling
 
 
-def _first_sync(start: Start, times: int) -> tuple[list[float], int]:
+def _asking_for_everything(rival: Rival) -> lists.Talk:
+    """As lists.asking_for_everything."""
     random_ = office.same_every_time(11)
-    took: list[float] = []
-    with start() as rival:
-        rival.put_tickets([work.narrow(office.ticket_of(random_, 0, place, "t-000")) for place in range(2_000)])
+    rival.put_tickets([work.narrow(office.ticket_of(random_, 0, place, "t-000")) for place in range(2_000)])
 
-        def pulling() -> load.Phone:
-            told: list[str] = []
-            for asked in rival.everything("t-000", 2_000):
-                told += rival.told((yield asked), "")[0]
-            assert len(told) == 2_000, len(told)
+    def pulling() -> load.Phone:
+        told: list[str] = []
+        for asked in rival.everything("t-000", 2_000):
+            told += rival.told((yield asked), "")[0]
+        assert len(told) == 2_000, len(told)
 
-        for _ in range(times + 1):
-            met = load.drive(rival.served.address, [pulling()])
-            took.append(sum(met.exchanges) * 1000)
-        return took[1:], met.phones[0].bytes_on_the_wire - met.phones[0].bytes_up
+    return rival.served.address, pulling
 
 
 def _photos(start: Start, turns: int) -> list[Figure]:
