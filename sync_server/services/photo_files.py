@@ -29,7 +29,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from io import BufferedReader
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple, Unpack
 from weakref import WeakValueDictionary
@@ -438,21 +437,20 @@ class PhotoFiles:
 
         Not moved but linked: the place is never empty, whoever asks, writes or dies meanwhile.
         """
-        with open(place, "rb") as file:
-            if _is_whole(file, sha256):
-                return False
-            for number in itertools.count(1):
-                kept = f"{self._damaged}/{sha256}-{number}"
-                try:
-                    os.link(place, kept)
-                except FileExistsError:
-                    if not os.path.samefile(place, kept):  # else it is here since somebody died before the next step
-                        continue
-                except OSError:  # a file system that cannot link
-                    os.rename(place, kept)
-                _flush_folder(self._damaged)
-                log.warning("%s was damaged and has been brought anew; what it was is kept as %s", place, kept)
-                return True
+        if file_hash(Path(place)) == sha256:
+            return False
+        for number in itertools.count(1):
+            kept = f"{self._damaged}/{sha256}-{number}"
+            try:
+                os.link(place, kept)
+            except FileExistsError:
+                if not os.path.samefile(place, kept):  # else it is here since somebody died before the next step
+                    continue
+            except OSError:  # a file system that cannot link
+                os.rename(place, kept)
+            _flush_folder(self._damaged)
+            log.warning("%s was damaged and has been brought anew; what it was is kept as %s", place, kept)
+            return True
         raise AssertionError("numbers do not end")
 
     def _folder(self, sha256: str) -> str:
@@ -572,15 +570,10 @@ def _write_flushed(path: str, data: bytes | bytearray) -> None:
 
 def _certain_size(path: Path, sha256: str) -> int | None:
     with path.open("rb") as file:
-        if not _is_whole(file, sha256):
+        if file_hash(file) != sha256:
             return None
         _flush_folder(path.parent)
         return os.fstat(file.fileno()).st_size
-
-
-def _is_whole(file: BufferedReader, sha256: str) -> bool:
-    """Whether these are still the bytes they were. What a disk cannot read any more it has lost."""
-    return file_hash(file) == sha256
 
 
 def _flush_folder(folder: Path | str) -> None:

@@ -181,8 +181,15 @@ class Rounds:
         # A phone that has brought its work asks next whether both sides hold the same.
         ((*numbers, found),) = await self._storage.rows(STANDING_AND_SCOPE, asked)
         standing = standing_of(numbers)
-        self._holdings[person] = (standing.scope, holding(scope_in(found)))
+        self._remember_holding(person, standing.scope, found)
         return standing
+
+    def _remember_holding(self, person: str, scope: int, found: str | None) -> Holding:
+        """What belongs on the technician's phone as of `scope`, the feed position of its newest change, from what SCOPE
+        has found."""
+        held = holding(scope_in(found))
+        self._holdings[person] = (scope, held)
+        return held
 
     def _own_work_alone(self, identity: DeviceIdentity, request: RoundRequest, outcome: _Outcome) -> bytes | None:
         """The RoundReply where all there is to tell is what the phone can work out; None where there may be more.
@@ -199,11 +206,11 @@ class Rounds:
         if reference is None or len(changes) > CHANGES_PER_ROUND or not changes:
             return None
         in_step = None
-        self._holdings.pop(identity.person.id, None)
-        if request.holding is not None:
-            held = holding(scope_in(outcome.scope))
-            self._holdings[identity.person.id] = (changes[-1][1].position, held)
-            in_step = _is_in_step(request, held)
+        if request.holding is None:
+            self._holdings.pop(identity.person.id, None)
+        else:
+            newest = changes[-1][1].position
+            in_step = _is_in_step(request, self._remember_holding(identity.person.id, newest, outcome.scope))
         return self._encoded(
             request.protocol,
             standing,
@@ -255,9 +262,7 @@ class Rounds:
         in_step = None
         if request.holding is not None and not rows and cursor == request.cursor:
             (found,) = looking.row(SCOPE, {"person": person.id})
-            held = holding(scope_in(found))
-            self._holdings[person.id] = (standing.scope, held)
-            in_step = _is_in_step(request, held)
+            in_step = _is_in_step(request, self._remember_holding(person.id, standing.scope, found))
         reference = self._references.of(person, looking, standing.reference)
         return self._encoded(
             request.protocol,

@@ -333,9 +333,9 @@ def test_work_is_compared_in_the_round_that_brings_it(office: Office, phone: Pho
     phone.sync()
     held = {each.id: each.version for each in phone.tickets.values()}
 
-    def bring(**said: int) -> bool | None:
+    def bring(*, will_be: int) -> bool | None:
         work = phone.journal.raw[phone.sent_through :]
-        reply = phone.ask(work, holding=holding((held | {mine: said["will_be"]}).items()), works_out=True)
+        reply = phone.ask(work, holding=holding((held | {mine: will_be}).items()), works_out=True)
         phone.sent_through, phone.cursor = reply.received_through, reply.cursor
         phone.reference = phone.reference if reply.reference is None else reply.reference.version
         return reply.in_step
