@@ -83,22 +83,27 @@ clean: ## delete what was built (never data)
 	rm -f $(CATALOGUES:.po=.mo)
 
 # -- the environment: a file for each stage says that it is done ---------------------------------------------------------
+# Of two that begin at once the second waits, and finds it done.
+
+ALONE = $(PYTHON) tools/side_by_side.py setup
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Doorstep needs Python 3.11 or later; python3 here is: $$(python3 --version 2>&1). Install one, or name it: make PYTHON=/path/to/python"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment (on Debian: apt-get install python3-venv)."; exit 1; }
+	@$(ALONE) sh -c '[ -x $@ ] || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment (on Debian: apt-get install python3-venv)."; exit 1; }'
 
 $(VENV)/.serves: requirements.lock pyproject.toml | $(VENV)/bin/python
-	@echo "installing what the server and the publishing of the app need ..."
-	@$(RUN) tools/lock_subset.py server publish > $(VENV)/serves.txt
-	@$(PIP) install --require-hashes -r $(VENV)/serves.txt
-	@$(PIP) install --no-deps --no-build-isolation --editable .
-	@touch $@
+	@$(ALONE) sh -ec '[ $@ -nt requirements.lock ] && [ $@ -nt pyproject.toml ] && exit; \
+		echo "installing what the server and the publishing of the app need ..."; \
+		$(RUN) tools/lock_subset.py server publish > $(VENV)/serves.txt; \
+		$(PIP) install --require-hashes -r $(VENV)/serves.txt; \
+		$(PIP) install --no-deps --no-build-isolation --editable .; \
+		touch $@'
 
 $(VENV)/.develops: $(VENV)/.serves
-	@echo "installing what tests and checks need ..."
-	@$(PIP) install --require-hashes -r requirements.lock
-	@touch $@
+	@$(ALONE) sh -ec '[ $@ -nt $(VENV)/.serves ] && exit; \
+		echo "installing what tests and checks need ..."; \
+		$(PIP) install --require-hashes -r requirements.lock; \
+		touch $@'
 
 $(VENV)/.catalogues: $(CATALOGUES) tools/compile_catalogues.py $(VENV)/.serves
 	@$(RUN) -m tools.compile_catalogues

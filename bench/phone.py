@@ -30,10 +30,11 @@ from sync_server.settings import Settings
 from sync_server.storage import Storage, Writing
 from sync_server.storage.tickets import Kept
 from tools import browser
-from tools.driving import AppOnScreen, Chromium, Office, free_port, until
+from tools.driving import AppOnScreen, Chromium, Office, until
 from tools.driving.desk import Desk
 from tools.driving.wire import Wire
 from tools.publish.__main__ import BUILD, ROOT, publish
+from tools.side_by_side import free_port
 
 TECHNICIAN = "t-chen"
 

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
+from tools.side_by_side import alone
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".build" / "browser"
 
@@ -81,10 +83,11 @@ def obtain() -> Browser:
 
 def _brought() -> Browser:
     home = BUILD / SHA512[:12]
-    if not (home / "complete").exists():
-        if (sys.platform, platform.machine()) != ("linux", "x86_64"):
-            raise NoBrowser(HOW.format(why="the npm package is for Linux on x86-64 only."))
-        _unpack(_fetched(), home)
+    with alone("browser"):
+        if not (home / "complete").exists():
+            if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+                raise NoBrowser(HOW.format(why="the npm package is for Linux on x86-64 only."))
+            _unpack(_fetched(), home)
     return Browser(
         home / "chromium",
         {
@@ -132,7 +135,8 @@ def _unpack(package: bytes, home: Path) -> None:
         data: bytes = brotli.decompress(member.read())
         return data
 
-    unfinished = home.with_name(f"{home.name}.unfinished-{os.getpid()}")
+    unfinished = home.with_name(f"{home.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     with tarfile.open(fileobj=BytesIO(package)) as archive:
         for name in ("al2023.tar", "swiftshader.tar", "fonts.tar"):
@@ -144,11 +148,7 @@ def _unpack(package: bytes, home: Path) -> None:
     (unfinished / "chromium").chmod(0o755)
     (unfinished / "fonts.conf").write_text(_fonts(home), encoding="utf-8")
     (unfinished / "complete").touch()
-    try:
-        unfinished.rename(home)
-    except OSError:  # another process was faster
-        shutil.rmtree(unfinished)
-        assert (home / "complete").exists(), home
+    unfinished.rename(home)
 
 
 def _fonts(home: Path) -> str:

@@ -5,6 +5,7 @@ with a fault (a placeholder missing in one language is a test's business, a synt
 """
 
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -28,7 +29,9 @@ def compile_catalogue(source: Path) -> bool:
     target = source.with_suffix(".mo")
     if target.exists() and target.read_bytes() == compiled.getvalue():
         return False
-    target.write_bytes(compiled.getvalue())
+    unfinished = target.with_suffix(f".mo-{os.getpid()}")  # nobody ever reads half of one
+    unfinished.write_bytes(compiled.getvalue())
+    unfinished.replace(target)
     return True
 
 

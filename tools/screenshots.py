@@ -26,9 +26,10 @@ from playwright.sync_api import CDPSession, Page, Playwright, Route, sync_playwr
 from sync_server.sample import demo
 from sync_server.settings import Settings
 from tools import browser
-from tools.driving import REMEMBER_PICTURES, AppOnScreen, Chromium, Office, free_port
+from tools.driving import REMEMBER_PICTURES, AppOnScreen, Chromium, Office
 from tools.driving.desk import Desk, Request
 from tools.publish.__main__ import BUILD, publish
+from tools.side_by_side import free_port
 
 TECHNICIAN = "t-chen"
 PHONE = (390, 844)

@@ -11,8 +11,10 @@ from playwright.sync_api import Playwright, sync_playwright
 from sync_server.sample import demo
 from sync_server.settings import Settings
 from tools import browser
-from tools.driving import Chromium, Office, free_port
-from tools.publish.__main__ import BUILD, publish
+from tools.driving import Chromium, Office
+from tools.publish import archive
+from tools.publish.__main__ import BUILD, LOCK, ROOT, publish
+from tools.side_by_side import alone, free_port
 
 FAILED = pytest.StashKey[bool]()
 
@@ -25,9 +27,23 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture(scope="session")
-def app_folder() -> Path:
-    folder = BUILD / "app"
-    publish(folder)
+def app_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The app's own source as it is when the run begins: what is edited meanwhile concerns the next."""
+    folder = tmp_path_factory.mktemp("source")
+    for name in archive.OURS:
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "main.py", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def app_folder(app_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published app, this run's own: another run may publish something else in the place of what is copied."""
+    folder = tmp_path_factory.mktemp("published") / "app"
+    publish(BUILD / "app", source=app_source)
+    with alone(LOCK):
+        shutil.copytree(BUILD / "app", folder)
+    publish(folder, source=app_source)
     return folder
 
 
@@ -66,6 +82,7 @@ def open_browser(
 ) -> Iterator[Callable[..., Chromium]]:
     """A browser of its own profile; the same name is the same profile."""
     opened: list[Chromium] = []
+    failures = BUILD / "failures" / tmp_path.parent.name  # the run's folder, which no other has
 
     def of(name: str, *flags: str, size: tuple[int, int] = (390, 844)) -> Chromium:
         opened.append(Chromium(playwright, chromium, tmp_path / name, size=size, flags=flags))
@@ -74,7 +91,7 @@ def open_browser(
     yield of
     for one in opened:
         if request.node.stash.get(FAILED, False):
-            one.leave_evidence(BUILD / "failures" / f"{request.node.name}-{opened.index(one)}")
+            one.leave_evidence(failures / f"{request.node.name}-{opened.index(one)}")
         one.forget()
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import httpx
 
-from tools.driving import ROOT, AppOnScreen, Chromium, Office, free_port, until
+from tools.driving import ROOT, AppOnScreen, Chromium, Office, until
+from tools.side_by_side import free_port
 
 
 def test_the_same_app_runs_in_an_ordinary_process(

@@ -9,22 +9,14 @@ from pathlib import Path
 
 from tools.driving import AppOnScreen, Chromium, Office, gone_out, until
 from tools.driving.wire import Wire
-from tools.publish.__main__ import ROOT, publish
+from tools.publish.__main__ import publish
 
 FIRST_LOAD_BYTES = 15_000_000
 NEWER_ONE_WAITS = "navigator.serviceWorker.getRegistration().then((r) => !!(r && r.waiting))"
 
 
-def _source(folder: Path) -> Path:
-    """The app's own source, to be changed."""
-    for name in ("field_app", "shared_schema", "assets"):
-        shutil.copytree(ROOT / name, folder / name)
-    shutil.copy(ROOT / "main.py", folder)
-    return folder
-
-
 def test_the_app_crosses_the_wire_once_and_an_update_brings_only_what_changed(
-    office: Office, open_browser: Callable[..., Chromium], app_folder: Path, tmp_path: Path
+    office: Office, open_browser: Callable[..., Chromium], app_folder: Path, app_source: Path, tmp_path: Path
 ) -> None:
     """A first visit loads everything once, in 15 MB. A new version brings a few files, and takes over at a start."""
     served = tmp_path / "app"
@@ -42,7 +34,8 @@ def test_the_app_crosses_the_wire_once_and_an_update_brings_only_what_changed(
     assert sorted(app_files) == sorted(set(app_files))
     assert wire.bytes_down <= FIRST_LOAD_BYTES
 
-    source = _source(tmp_path / "source")
+    source = tmp_path / "source"
+    shutil.copytree(app_source, source)
     with (source / "main.py").open("a", encoding="utf-8") as main:
         main.write("\n# a new version\n")
     publish(served, source=source)
@@ -59,11 +52,12 @@ def test_the_app_crosses_the_wire_once_and_an_update_brings_only_what_changed(
 
 
 def test_an_app_the_office_calls_too_old_fetches_the_newer_one_at_once(
-    office: Office, open_browser: Callable[..., Chromium], app_folder: Path, tmp_path: Path
+    office: Office, open_browser: Callable[..., Chromium], app_folder: Path, app_source: Path, tmp_path: Path
 ) -> None:
     """An app that speaks no protocol of today's is to be enrolled. The office asks for an update; the app fetches it
     while its page stays open, and at the next start the very same key is taken."""
-    old, served = _source(tmp_path / "old"), tmp_path / "app"
+    old, served = tmp_path / "old", tmp_path / "app"
+    shutil.copytree(app_source, old)
     spoken = old / "shared_schema" / "sync_protocol.py"
     spoken.write_text(re.sub(r"^PROTOCOL = .*$", "PROTOCOL = 0", spoken.read_text("utf-8"), flags=re.M), "utf-8")
     publish(served, source=old)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.repository.sources import ROOT, modules_of_the_phone
 from tools.lock_subset import subset, wanted
+from tools.side_by_side import alone
 
 OFFICE_ONLY = ("PIL", "alembic", "babel", "jinja2", "litestar", "sqlalchemy", "uvicorn")
 
@@ -24,12 +25,13 @@ def phone_python() -> Path:
     name = hashlib.sha256(f"{sys.version}{locked}".encode()).hexdigest()[:12]
     home = ROOT / ".build" / "phone-only" / name
     python = home / "bin" / "python"
-    if not (home / "complete").exists():
-        venv.create(home, clear=True, with_pip=True)
-        (home / "locked.txt").write_text(locked, encoding="utf-8")
-        pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "install", "--require-hashes", "-r", home / "locked.txt"], check=True)
-        (home / "complete").touch()
+    with alone("phone-only"):
+        if not (home / "complete").exists():
+            venv.create(home, clear=True, with_pip=True)
+            (home / "locked.txt").write_text(locked, encoding="utf-8")
+            pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+            subprocess.run([*pip, "install", "--require-hashes", "-r", home / "locked.txt"], check=True)
+            (home / "complete").touch()
     return python
 
 

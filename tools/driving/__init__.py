@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -350,9 +349,3 @@ class AppOnScreen:
     def can_open_offline(self) -> None:
         """Wait until the service worker has everything."""
         self.page.evaluate("navigator.serviceWorker.ready.then(() => true)")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port

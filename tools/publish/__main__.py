@@ -10,9 +10,12 @@ from pathlib import Path
 
 from sync_server.app_files import listing
 from tools.publish import archive, fonts, icons, output, packages, page, runtime
+from tools.side_by_side import alone
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / ".build"
+LOCK = "publish"
+"""Whoever holds it has the published app and the cache to itself."""
 
 
 def inputs(source: Path) -> str:
@@ -34,7 +37,12 @@ def inputs(source: Path) -> str:
 
 
 def publish(target: Path, *, source: Path = ROOT, anew: bool = False) -> listing.Published:
-    """Put the app into `target`; `source` holds main.py, field_app and shared_schema."""
+    """Put the app into `target`; `source` holds main.py, field_app and shared_schema. One at a time in a checkout."""
+    with alone(LOCK):
+        return _publish(target, source, anew)
+
+
+def _publish(target: Path, source: Path, anew: bool) -> listing.Published:
     digest = inputs(source)
     before = listing.read(target)
     if before is not None and before.inputs == digest and not anew:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -27,6 +26,7 @@ from sync_server.services.photo_files import PhotoFiles
 from sync_server.settings import PREFIX, Settings
 from sync_server.storage import Storage
 from sync_server.storage.people import Person
+from tools.side_by_side import free_port
 from tools.torture.judge import Judge, Looked, PhoneKnown
 from tools.torture.network import Fault, Network
 
@@ -176,7 +176,7 @@ class Torture:
 
     def run(self, kills: int, progress: Callable[[Killed], None] = lambda _outcome: None) -> Killed:
         began = time.monotonic()
-        port = _free_port()
+        port = free_port()
         keys = _move_in(self.data, self._dice)
         self._network = Network(port, random.Random(self._dice.getrandbits(32)))  # noqa: S311 - dice, not secrets
         self._serve = ["sync_server", "serve", "--port", str(port), "--data", str(self.data)]
@@ -287,12 +287,6 @@ class Torture:
         for victim in (self._office, *self._phones):
             if victim.is_there:
                 victim.kill()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 # -- before it begins ------------------------------------------------------------------------------------------------
