@@ -110,14 +110,17 @@ class Rounds:
         may_see: Callable[[Any, Ticket], Ticket | None],
         *,
         oldest_protocol: int = OLDEST_PROTOCOL,
+        is_set_back: Callable[[str, int], bool] = lambda _device, _cursor: False,
     ) -> None:
         """`may_see` is accounts.access_ticket: the part of a ticket that an identity may see. Phones that speak an
-        older protocol than `oldest_protocol` are told nothing but that they have to be updated."""
+        older protocol than `oldest_protocol` are told nothing but that they have to be updated. `is_set_back` says of
+        a device and its cursor whether it is to take everything anew and offer its photos again."""
         self._storage = storage
         self._references = references
         self._clock = clock
         self._may_see = may_see
         self._oldest_protocol = oldest_protocol
+        self._is_set_back = is_set_back
         self._reading = asyncio.Semaphore(_READ_AT_ONCE)
         self._heads: dict[str, SignedHead] = {}
         """Device → the word about its journal that was dealt with last; it is said again in every round."""
@@ -137,12 +140,15 @@ class Rounds:
     async def round(self, identity: DeviceIdentity, request: RoundRequest) -> bytes:
         """The RoundReply, encoded."""
         outcome = await self._taken(identity, request)
-        if (answer := self._own_work_alone(identity, request, outcome)) is not None:
+        is_set_back = self._is_set_back(identity.device, request.cursor)
+        if not is_set_back and (answer := self._own_work_alone(identity, request, outcome)) is not None:
             return answer
         taken, verdicts = outcome.taken, outcome.taken.verdicts
         standing = await self._standing(identity, request)
         if request.protocol < self._oldest_protocol:
             return self._encoded(request.protocol, standing, request.cursor, verdicts, in_step=None, upgrade=True)
+        if is_set_back:
+            return self._encoded(request.protocol, standing, 0, verdicts, more=True, in_step=None)
         short = self._short_answer(identity, request, verdicts, standing)
         if short is not None:
             return short
