@@ -183,10 +183,11 @@ class Journal:
         row = self._file.row("SELECT max(row) FROM journal")
         return 0 if row is None or row[0] is None else int(row[0])
 
-    def raw_between(self, after: int, through: int, limit: int) -> list[tuple[int, bytes]]:
+    def raw_between(self, device: str, after: int, through: int, limit: int) -> list[tuple[int, bytes]]:
         """(row, envelope) of at most `limit` entries in the order in which they were recorded."""
         rows = self._file.rows(
-            "SELECT row, raw FROM journal WHERE row > ? AND row <= ? ORDER BY row LIMIT ?", (after, through, limit)
+            "SELECT row, raw FROM journal WHERE device = ? AND row > ? AND row <= ? ORDER BY row LIMIT ?",
+            (device, after, through, limit),
         )
         return [(row, bytes(raw)) for row, raw in rows]
 

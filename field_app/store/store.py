@@ -384,8 +384,9 @@ class Store:
         return self._journal.last_row()
 
     def journal_after(self, row: int, through: int, limit: int = 100) -> list[tuple[int, bytes]]:
-        """(row, envelope's bytes) of the entries of all devices this phone ever was, in the order of recording."""
-        return self._journal.raw_between(row, through, limit)
+        """(row, envelope's bytes) in the order of recording, of the device this phone is or last was: the journals of
+        those it was before begin at 1 as well, and would be taken for this one."""
+        return self._journal.raw_between(self.device_of_journal() or "", row, through, limit)
 
     # -- photos -------------------------------------------------------------------------------------------------------
 
@@ -501,12 +502,13 @@ class Store:
     def enrolling_device(self) -> str:
         """The device id to enrol with: the same until an enrolment has succeeded, however often it is tried.
 
-        A phone that still holds entries the office has not received keeps its name, because the entries carry it.
+        A phone that still holds entries the office has not received keeps its name, because the entries carry it; also
+        where it was about to get another and they were recorded since.
         """
         chosen = self._facts.get(facts.ENROLLING_DEVICE, str)
-        if chosen is not None:
-            return chosen
         identity = self._facts.identity
+        if chosen is not None and (identity is None or chosen == identity.device or self.may_become_another()):
+            return chosen
         left = self._facts.get(facts.LEFT_DEVICE, str) if self._count_waiting() else None
         chosen = left or self._new_id(self._now()) if identity is None else identity.device
         with self._transaction():
