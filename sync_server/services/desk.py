@@ -1,9 +1,10 @@
 """Everything the desk's pages read and do.
 
 What a dispatcher decides goes through the same door as a phone's operations (services.operations), as the journal of
-the device OFFICE. Asking twice with the same operation id is asking once.
+the device OFFICE. Asking twice with the same operation id is asking once; asking for something else with it is not.
 """
 
+import uuid
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -13,6 +14,7 @@ from msgspec import Struct
 
 from shared_schema import wire
 from shared_schema.apply import Filing
+from shared_schema.identifiers import is_uuid
 from shared_schema.lifecycle import Kind, Severity, Status
 from shared_schema.moments import Occurrence, happened_at, occurrence
 from shared_schema.operations import Actor, CreateTicket, Envelope
@@ -151,12 +153,7 @@ class Desk:
         """The verdict and the number that was allotted; whatever `operation.number` says is replaced."""
 
         def work(writing: Writing) -> tuple[Verdict, str]:
-            if writing.journal.by_id(operation_id) is None:
-                number = writing.tickets.next_number(self._clock.now().astimezone(self._zone).strftime("%y%m%d"))
-            else:
-                number = operation.number
-            numbered = msgspec.structs.replace(operation, number=number)
-            verdict = self._perform(writing, person, ticket_id, numbered, operation_id, 0)
+            verdict = self._perform(writing, person, ticket_id, operation, operation_id, 0)
             made = writing.tickets.by_id([ticket_id]).get(ticket_id)
             return verdict, made.number if made else ""
 
@@ -173,8 +170,16 @@ class Desk:
     ) -> Verdict:
         head = writing.journal.head(OFFICE)  # also the lock under which the id is looked for
         if (known := writing.journal.by_id(operation_id)) is not None:
-            return _verdict(known.verdict)
+            if _is_of(known, person, ticket_id, operation):
+                return _verdict(known.verdict)
+            # A form that was sent, gone back to, filled in otherwise and sent again: what it says now must not be
+            # taken for done. It gets an id that follows from it, so that this, too, is done once.
+            another = str(uuid.uuid5(uuid.UUID(operation_id), f"{person.id} {ticket_id} {_as_typed(operation).hex()}"))
+            return self._perform(writing, person, ticket_id, operation, another, base_version)
         now = self._clock.now()
+        if isinstance(operation, CreateTicket):
+            number = writing.tickets.next_number(now.astimezone(self._zone).strftime("%y%m%d"))
+            operation = msgspec.structs.replace(operation, number=number)
         envelope = Envelope(
             id=operation_id,
             device=OFFICE,
@@ -197,6 +202,8 @@ class Desk:
 
     async def ticket(self, ticket_id: str, *, history_page: int = 1) -> TicketFile | None:
         """Page 1 of the history is the newest; behind its last page there is nothing."""
+        if not is_uuid(ticket_id):  # PostgreSQL cannot even be asked for every text
+            return None
         return await self._storage.read(lambda reading: _file(reading, self._photo_files, ticket_id, history_page))
 
     async def ticket_numbered(self, number: str) -> Ticket | None:
@@ -224,6 +231,23 @@ class Desk:
 
     async def feed_position(self) -> int:
         return await self._storage.read(lambda reading: reading.feed.latest())
+
+
+def _is_of(entry: Entry, person: Person, ticket_id: str, operation: "Operation") -> bool:
+    """Whether this very thing was asked for there."""
+    envelope = wire.decode_envelope(entry.raw)
+    return (
+        isinstance(envelope, Envelope)
+        and (entry.device, envelope.actor.person, envelope.ticket) == (OFFICE, person.id, ticket_id)
+        and _as_typed(envelope.operation) == _as_typed(operation)
+    )
+
+
+def _as_typed(operation: "Operation") -> bytes:
+    """Without the number that is allotted here."""
+    if isinstance(operation, CreateTicket):
+        operation = msgspec.structs.replace(operation, number="-")
+    return wire.encode(operation)
 
 
 def _verdict(raw: bytes) -> Verdict:

@@ -210,6 +210,16 @@ def test_a_form_sent_twice_is_done_once(office: Office) -> None:
     assert [note.text for note in office.ticket(ticket).notes] == ["客户回电"]
 
 
+def test_a_form_gone_back_to_and_sent_with_other_words_is_another(office: Office) -> None:
+    """The browser's "back" shows the form as it was sent, its operation's id included."""
+    browser, ticket = signed_in(office), office.received()
+    address = f"/tickets/{ticket}/act/add_note"
+    form = browser.get(f"/tickets/{ticket}?act=add_note").page.form(address)
+    for words in ("客户回电", "客户又回电", "客户又回电", "客户回电"):
+        assert browser.send(address, form, text=words).status == 303
+    assert [note.text for note in office.ticket(ticket).notes] == ["客户回电", "客户又回电"]
+
+
 def test_two_dispatchers_assign_at_once_and_neither_overwrites_unseen(office: Office) -> None:
     """The second is told, keeps what was typed, and may then send it knowingly."""
     one, two = signed_in(office), signed_in(office)

@@ -86,6 +86,21 @@ def test_a_form_sent_twice_makes_one_ticket(office: Office) -> None:
     assert ticket.version == 1
 
 
+def test_the_next_customer_in_a_form_gone_back_to_is_not_lost(office: Office) -> None:
+    """What was typed comes back with the reason, and is a ticket of its own when it is sent again."""
+    browser = signed_in(office)
+    form = browser.get("/tickets/new").page.form("/tickets/new")
+    browser.send("/tickets/new", form, **FILLED_IN)
+    answer = browser.send("/tickets/new", form, **(FILLED_IN | {"name": "郑先生", "problem": "衣柜门关不上"}))
+    assert answer.status == 409
+    assert SAY("rejection.ticket_exists") in answer.page.text
+    assert browser.send("/tickets/new", answer.page.form("/tickets/new")).status == 303
+    assert {(ticket.customer.name, ticket.problem) for ticket in all_tickets(office)} == {
+        ("何女士", FILLED_IN["problem"]),
+        ("郑先生", "衣柜门关不上"),
+    }
+
+
 def test_photos_come_with_the_request_and_are_kept_while_it_is_corrected(office: Office) -> None:
     """A browser forgets chosen files when a form comes back; the office does not."""
     browser = signed_in(office)

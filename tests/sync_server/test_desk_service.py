@@ -22,7 +22,7 @@ from shared_schema.operations import (
     ConfirmTicket,
     GradeTicket,
 )
-from shared_schema.rejections import MoveNotAllowed, UnknownOperation, UnknownTicket
+from shared_schema.rejections import MoveNotAllowed, TicketExists, UnknownOperation, UnknownTicket
 from sync_server.services.desk import Desk, TicketFilter
 from sync_server.services.photo_files import PhotoFiles
 from sync_server.settings import Settings
@@ -58,10 +58,32 @@ def test_pressing_the_button_twice_makes_one_ticket(office: Office, desk: Desk) 
     """The form carries its ids, so the second press, or the reload, is the same request."""
     operation_id, ticket_id = new_id(), new_id()
     first = run(desk.create(LIN, a_request(), operation_id=operation_id, ticket_id=ticket_id))
-    again = run(desk.create(LIN, a_request(problem="别的"), operation_id=operation_id, ticket_id=ticket_id))
+    again = run(desk.create(LIN, a_request(), operation_id=operation_id, ticket_id=ticket_id))
     assert again == first
     assert run(desk.tickets(TicketFilter())).total == 1
     assert run(desk.create(LIN, a_request(), operation_id=new_id(), ticket_id=new_id()))[1] == "260302-002"
+
+
+def test_another_request_under_the_same_ids_is_not_taken_for_done(office: Office, desk: Desk) -> None:
+    """However often it is sent, it gets the same answer, and what was sent first stands."""
+    operation_id, ticket_id = new_id(), new_id()
+    run(desk.create(LIN, a_request(), operation_id=operation_id, ticket_id=ticket_id))
+    answers = [
+        run(desk.create(LIN, a_request(problem="别的"), operation_id=operation_id, ticket_id=ticket_id))
+        for _ in range(2)
+    ]
+    assert answers[0] == answers[1]
+    assert answers[0][0].rejection == TicketExists()
+    assert office.ticket(ticket_id).problem == a_request().problem
+    assert len(office.storage.read_now(lambda reading: reading.journal.of_ticket(ticket_id))) == 2
+
+
+def test_an_id_that_a_phone_s_operation_has_stands_for_nothing_at_the_desk(office: Office, desk: Desk) -> None:
+    phone, ticket = office.phone(), office.assigned()
+    phone.write(ticket, AddNote("手机上写的"))
+    phone.sync()
+    run(desk.perform(LIN, ticket, AddNote("客服写的"), operation_id=phone.journal.ids[0], base_version=4))
+    assert [note.text for note in office.ticket(ticket).notes] == ["手机上写的", "客服写的"]
 
 
 def test_deciding_twice_is_deciding_once(office: Office, desk: Desk) -> None:
