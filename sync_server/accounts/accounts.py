@@ -327,7 +327,7 @@ class Accounts:
         now_ms = self._now_ms()
 
         def take(writing: Writing) -> EnrolReply | EnrolmentRefused:
-            offer = writing.people.offer(key_sha256)
+            offer = writing.people.offer(key_sha256, to_use=True)
             if offer is None:
                 return EnrolmentRefused("enrolment-unknown")
             if offer.used_at_ms is not None and offer.device != request.device:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from shared_schema.credentials import Certificate
-from shared_schema.lifecycle import Role
+from shared_schema.lifecycle import OFFICE_ROLES, Role
 from sync_server.clock import moment
 from sync_server.storage.dialects import ForMany
 from sync_server.storage.keys import DeviceKey, JournalSignature
@@ -189,6 +189,8 @@ _OF_PERSON = (
     *(column for column in people.c if column is not people.c.photo),
     people.c.photo.is_not(None).label("photo"),  # only whether there is one
 )
+_is_of_the_office = people.c.active & people.c.role.in_(sorted(role.value for role in OFFICE_ROLES))
+"""Who may be at the desk: a technician has a phone, whatever name to sign in with they were given or had before."""
 PHOTO = sa.select(people.c.photo).where(people.c.id == sa.bindparam("person"))
 """The portrait on the work credential, a JPEG."""
 DEVICE_WITH_TOKEN = (
@@ -244,8 +246,8 @@ class People:
         return self._one(people.c.id == clean(person_id))
 
     def person_with_login(self, login: str) -> tuple[Person, str] | None:
-        """An active person and their password's hash."""
-        wanted = (people.c.login == clean(login)) & people.c.active & people.c.password_hash.is_not(None)
+        """An active person of the office and their password's hash."""
+        wanted = (people.c.login == clean(login)) & _is_of_the_office & people.c.password_hash.is_not(None)
         row = self._connection.execute(sa.select(people).where(wanted)).mappings().first()
         return (_person(row), row["password_hash"]) if row else None
 
@@ -309,9 +311,9 @@ class People:
         self._connection.execute(sessions.insert(), [values])
 
     def session(self, token_sha256: str) -> StoredSession | None:
-        """Of an active person. Whether it ran out is the caller's to say."""
+        """Of an active person of the office. Whether it ran out is the caller's to say."""
         wanted = sa.select(people, sessions.c.csrf, sessions.c.used_at_ms, sessions.c.expires_at_ms)
-        wanted = wanted.join_from(sessions, people).where(sessions.c.token_sha256 == token_sha256, people.c.active)
+        wanted = wanted.join_from(sessions, people).where(sessions.c.token_sha256 == token_sha256, _is_of_the_office)
         row = self._connection.execute(wanted).mappings().first()
         if row is None:
             return None
@@ -415,12 +417,18 @@ class People:
         }
         self._connection.execute(enrolment_offers.insert(), [values])
 
-    def offer(self, key_sha256: str) -> StoredOffer | None:
-        """Of an active person. Whether it ran out or was used is the caller's to say."""
+    def offer(self, key_sha256: str, *, to_use: bool = False) -> StoredOffer | None:
+        """Of an active person. Whether it ran out or was used is the caller's to say.
+
+        One that is looked up `to_use` is locked until the transaction ends: of two phones that come with the same key
+        at once, to two processes, the second finds it used.
+        """
         offers = enrolment_offers.c
         wanted = sa.select(people, offers.expires_at_ms, offers.used_at_ms, offers.device)
         named = offers.key_sha256 == clean(key_sha256)
         wanted = wanted.join_from(enrolment_offers, people).where(named, people.c.active)
+        if to_use:
+            wanted = wanted.with_for_update(of=enrolment_offers)
         row = self._connection.execute(wanted).mappings().first()
         if row is None:
             return None

@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
-from collections.abc import Coroutine, Iterator
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -13,7 +15,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.testing import TestClient
 from msgspec.structs import replace
 
-from shared_schema.lifecycle import Status
+from shared_schema.lifecycle import Role, Status
 from shared_schema.operations import CancelTicket
 from shared_schema.sync_protocol import PROTOCOL, EnrolReply, EnrolRequest
 from sync_server.accounts import (
@@ -175,6 +177,18 @@ def test_somebody_who_left_is_out_at_once(accounts: Accounts) -> None:
     session = signed_in(accounts)
     run(accounts.add_person(replace(LIN, active=False)))
     assert run(accounts.session(session.token)) is None
+    assert run(accounts.sign_in("lin", PASSWORD, "192.0.2.1")) == SignInRefused("wrong")
+
+
+def test_only_people_of_the_office_are_at_the_desk(accounts: Accounts, storage: Storage) -> None:
+    """A technician who was given a name and a password is answered as if there were none; a dispatcher who becomes a
+    technician is out at once."""
+    run(accounts.add_person(replace(CHEN, login="chen"), password=PASSWORD))
+    assert run(accounts.sign_in("chen", PASSWORD, "192.0.2.1")) == SignInRefused("wrong")
+    session = signed_in(accounts)
+    run(accounts.add_person(replace(LIN, role=Role.TECHNICIAN)))
+    assert run(accounts.session(session.token)) is None
+    assert not run(accounts.is_signed_in(session.token))
     assert run(accounts.sign_in("lin", PASSWORD, "192.0.2.1")) == SignInRefused("wrong")
 
 
@@ -354,6 +368,27 @@ def test_two_phones_racing_for_one_key_are_not_both_let_in(accounts: Accounts) -
     replies = run(race())
     assert sum(isinstance(reply, EnrolReply) for reply in replies) == 1
     assert replies.count(EnrolmentRefused("enrolment-used")) == 9
+
+
+def test_two_phones_racing_for_one_key_through_two_processes_are_not_both_let_in(
+    open_database: Callable[[], Storage], settings: Settings, clock: StandingClock
+) -> None:
+    """Somebody photographs the screen, and both phones open the link at the same moment."""
+    processes = [Accounts(open_database(), settings, clock) for _ in range(2)]
+    processes[0]._storage.write_now(hire)
+    for _ in range(8):
+        key = offered(processes[0]).key
+        at_once = threading.Barrier(2)
+
+        def enrol(accounts: Accounts, device: str) -> object:
+            at_once.wait()  # noqa: B023
+            return run(accounts.enrol(asked(key, device)))  # noqa: B023
+
+        with ThreadPoolExecutor(2) as phones:
+            replies = list(phones.map(enrol, processes, ["phone-a", "phone-b"]))
+        assert replies.count(EnrolmentRefused("enrolment-used")) == 1
+    for accounts in processes:
+        accounts.close()
 
 
 def test_a_phone_with_a_colleague_s_journal_is_not_taken_over(accounts: Accounts) -> None:
