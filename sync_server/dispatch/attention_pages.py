@@ -136,9 +136,11 @@ def _readable(raw: bytes) -> str:
     value = _decoded(raw)
     if isinstance(value, dict) and "operation" in value:  # what was done before by whom, when and with which clock
         value = {"operation": value["operation"]} | value
-    if value is None:
-        return raw.decode(errors="replace")[:_SHOWN_LETTERS]
-    return "\n".join(_lines(value, ""))[:_SHOWN_LETTERS]
+    try:
+        lines = [] if value is None else _lines(value, "")
+    except RecursionError:  # nested as nothing of ours is, and yet somebody has to be able to deal with it
+        lines = []
+    return ("\n".join(lines) if lines else raw.decode(errors="replace"))[:_SHOWN_LETTERS]
 
 
 def _words_in(raw: bytes) -> str:

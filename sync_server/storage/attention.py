@@ -359,7 +359,7 @@ class Attention:
 def _wanted(device: str | None, ticket: str | None, *, open_only: bool) -> list[Any]:
     wanted: list[Any] = []
     if device is not None:
-        wanted.append(refusals.c.device == device)
+        wanted.append(refusals.c.device == clean(device))
     if ticket is not None:
         wanted.append(refusals.c.ticket == ticket)
     if open_only:

@@ -169,6 +169,19 @@ def test_an_operation_that_nobody_can_read_is_shown_as_it_came(office: Office) -
     assert f"previous_hash: {FIRST_HASH}" in opened.text
 
 
+def test_an_operation_nested_as_nothing_of_ours_is_can_be_read_and_seen(office: Office) -> None:
+    """Deeper than its lines can be told apart, and not as deep as JSON can be."""
+    phone, browser = office.phone(), signed_in(office)
+    raw = phone.write(office.assigned(), AddNote("很深"))
+    phone.journal.raw[-1] = raw[:-2] + b',"more":' + b"[" * 700 + b"]" * 700 + b"}}"
+    phone.sync()
+    mark = f"refused:phone-t-chen:1:{phone.journal.last_hash}"
+    opened = browser.get(f"/attention?chosen={mark}")
+    assert "很深" in opened.page.text
+    assert browser.send("/attention/seen/one", opened.page.form("/attention/seen/one")).status == 303
+    assert office.storage.read_now(lambda reading: reading.attention.count_refusals()) == 0
+
+
 def test_the_panel_shows_the_ticket_on_which_late_work_is_decided(office: Office) -> None:
     browser, phone = signed_in(office), office.phone()
     ticket = came_late(office, phone)

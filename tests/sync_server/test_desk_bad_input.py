@@ -3,9 +3,13 @@
 from typing import Any
 
 import pytest
+from litestar.testing import TestClient
 
+from sync_server.app import create_app
+from sync_server.settings import Settings
+from sync_server.storage import Storage
 from tests.sync_server.desk_browser import HTMX, signed_in
-from tests.sync_server.office import Office
+from tests.sync_server.office import Office, StandingClock
 
 LONG = "长" * 300_000
 TICKET = "01a1fc93-3d99-7486-8e04-da3fedc29e40"
@@ -48,6 +52,43 @@ def test_no_address_makes_the_server_fail(office: Office, address: str) -> None:
     for headers in ({}, HTMX, {**HTMX, "HX-Target": "list"}, {"Cookie": "doorstep_language=%FF; doorstep_theme=<>"}):
         answer = browser.get(address, **headers)
         assert answer.status < 500, answer.text
+
+
+def test_no_sign_that_a_database_cannot_hold_makes_the_server_fail(
+    settings: Settings, database: str, clock: StandingClock
+) -> None:
+    """PostgreSQL refuses to be asked about a NUL, wherever it stands."""
+    nul, ticket = "%00", TICKET
+    storage = Storage.open(database)
+    with TestClient(create_app(settings, storage, clock)) as client:
+        browser = signed_in(Office(storage, clock, client))
+        for address in (
+            f"/attention?chosen={nul}&kind={nul}&page={nul}",
+            f"/attention?chosen=refused:{nul}:1:{nul}",
+            f"/attention?chosen=draft:{nul}:{nul}",
+            f"/attention/item?mark=refused:{nul}:1:{nul}",
+            f"/devices/{nul}/revoke",
+            f"/people/{nul}/photo",
+            f"/photos/{nul}?ticket={nul}",
+            f"/technicians/{nul}/enrol",
+            f"/technicians/t-chen/enrol/{nul}",
+            f"/tickets?chosen={nul}&words={nul}&technician={nul}&region={nul}",
+            f"/tickets/{nul}",
+            f"/tickets/{ticket}/history?page={nul}",
+            f"/tickets/{ticket}/merge-into?into={nul}",
+            f"/tickets/new?linked={nul}",
+            f"/tickets/similar?phone=138001380{nul}&serial={nul}",
+        ):
+            assert browser.get(address).status < 500, address
+        csrf = {"X-CSRF-Token": browser.get("/tickets").page.form("/sign-out").fields["csrf"]}
+        for address, field in (
+            ("/attention/seen/one", "mark"),
+            ("/sign-in", "login"),
+            (f"/tickets/{ticket}/act/merge_duplicate", "into"),
+            ("/tickets/new", "linked"),
+        ):
+            assert browser.post(address, {field: "refused:\x00:1:\x00"}, headers=csrf).status < 500, address
+    storage.close()
 
 
 @pytest.mark.parametrize(
