@@ -4,7 +4,9 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +16,22 @@ from msgspec.structs import replace
 from shared_schema.apply import Filing
 from shared_schema.credentials import Price
 from shared_schema.lifecycle import Kind, Severity, Status
-from shared_schema.operations import AddNote, AssignTicket, CancelTicket, ConfirmTicket, CreateTicket
+from shared_schema.operations import (
+    AddNote,
+    AssignTicket,
+    CancelTicket,
+    ConfirmTicket,
+    CreateTicket,
+    MergeDuplicate,
+    Operation,
+    ReopenTicket,
+)
+from shared_schema.rejections import ChangedMeanwhile
+from shared_schema.sync_protocol import Verdict
 from shared_schema.ticket import Ticket, Window
 from sync_server.clock import milliseconds
 from sync_server.services.operations import arrived, receive
+from sync_server.services.verification import verify
 from sync_server.storage import Reading, Rows, Storage, StorageUnavailable, Writing
 from sync_server.storage.tickets import TicketFilter, TicketSort
 from sync_server.storage.uploads import BEGIN, StoredUpload, begun_row
@@ -278,6 +292,62 @@ def test_the_same_operation_through_two_processes_at_once_is_taken_once(open_dat
         assert answers[-1] == answers[-2]
     kept = one.read_now(lambda reading: reading.tickets.by_id([ticket])[ticket])
     assert [note.text for note in kept.notes] == list("一二三四五六")
+
+
+def test_two_processes_that_merge_two_tickets_into_each_other_at_once_leave_one_open(
+    open_database: Callable[[], Storage], tmp_path: Path
+) -> None:
+    """A into B and B into A: both would end, and the customer's request with them. Then once more."""
+    one, two = open_database(), open_database()
+    one.write_now(hire)
+    for turn in range(8):
+        pair = [receive_request(one, a_request(number=f"N{turn}{letter}")) for letter in "AB"]
+        for _ in range(2):
+            verdicts = _merged_into_each_other(one, two, pair)
+            assert sorted(verdict.filing for verdict in verdicts) == [Filing.APPLIED, Filing.REFUSED]
+            kept = one.read_now(lambda reading: reading.tickets.by_id(pair))  # noqa: B023
+            (duplicate,) = [ticket for ticket in kept.values() if ticket.status is Status.CANCELLED]
+            (goes_on,) = [ticket for ticket in kept.values() if ticket.status is not Status.CANCELLED]
+            assert (duplicate.duplicate_of, goes_on.duplicate_of) == (goes_on.id, None)
+            two.write_now(lambda writing: decide(writing, LIN, duplicate.id, ReopenTicket("并错了"), MONDAY))  # noqa: B023
+    assert verify(one, tmp_path, tell=lambda *_: None).problems == ()
+
+
+def _merged_into_each_other(one: Storage, two: Storage, pair: Sequence[str]) -> list[Verdict]:
+    at_once = threading.Barrier(2)
+
+    def merge(storage: Storage, ticket: str, into: str) -> Verdict:
+        at_once.wait()
+        return storage.write_now(lambda writing: decide(writing, LIN, ticket, MergeDuplicate(into), MONDAY))
+
+    with ThreadPoolExecutor(2) as dispatchers:
+        return list(dispatchers.map(merge, (one, two), pair, reversed(pair)))
+
+
+def test_a_merge_and_a_reopening_that_cross_in_two_processes_leave_no_circle(
+    open_database: Callable[[], Storage],
+) -> None:
+    """A is a duplicate of B. One dispatcher opens A again, the other merges B into A, which may be too early."""
+    one, two = open_database(), open_database()
+    one.write_now(hire)
+    for turn in range(8):
+        first, second = (receive_request(one, a_request(number=f"N{turn}{letter}")) for letter in "AB")
+        one.write_now(lambda writing: decide(writing, LIN, first, MergeDuplicate(second), MONDAY))  # noqa: B023
+        at_once = threading.Barrier(2)
+
+        def decided(storage: Storage, ticket: str, operation: Operation) -> Verdict:
+            at_once.wait()  # noqa: B023
+            return storage.write_now(lambda writing: decide(writing, LIN, ticket, operation, MONDAY))
+
+        with ThreadPoolExecutor(2) as dispatchers:
+            reopened, merged = dispatchers.map(
+                decided, (one, two), (first, second), (ReopenTicket("不是同一件"), MergeDuplicate(first))
+            )
+        kept = one.read_now(lambda reading: reading.tickets.by_id([first, second]))  # noqa: B023
+        assert reopened.filing is Filing.APPLIED
+        assert kept[first].status is Status.REOPENED
+        assert (kept[second].duplicate_of == first) == (merged.filing is Filing.APPLIED)
+        assert merged.rejection in {None, ChangedMeanwhile()}
 
 
 # -- finding ----------------------------------------------------------------------------------------------------------
