@@ -28,6 +28,7 @@ from sync_server.services.photo_files import PhotoFiles
 from sync_server.services.reference import References
 from sync_server.services.rescue import RescueDesk
 from sync_server.services.rounds import Rounds
+from sync_server.services.scrubbing import PhotoScrub
 from sync_server.settings import Settings
 from sync_server.storage import Storage, StorageUnavailable
 from sync_server.sync import description, enrolment, uploads
@@ -51,14 +52,22 @@ def create_app(
     accounts = Accounts(storage, settings, clock, monotonic=monotonic)
     photo_files = PhotoFiles(settings.data)
     desk = Desk(storage, photo_files, clock, settings.time_zone)
-    rounds = Rounds(storage, References(settings), clock, access_ticket, oldest_protocol=settings.oldest_protocol)
+    scrub = PhotoScrub(storage, photo_files, clock, settings.scrub_days, monotonic=monotonic)
+    rounds = Rounds(
+        storage,
+        References(settings),
+        clock,
+        access_ticket,
+        oldest_protocol=settings.oldest_protocol,
+        is_set_back=scrub.is_set_back,
+    )
     given: dict[str, Any] = {
         "storage": storage,
         "settings": settings,
         "clock": clock,
         "accounts": accounts,
         "attention": AttentionQueue(storage, clock),
-        "health_watch": HealthWatch(storage, photo_files, settings.data, clock),
+        "health_watch": HealthWatch(storage, photo_files, scrub, settings.data, clock),
         "desk": desk,
         "rounds": rounds,
         "photo_files": photo_files,
@@ -75,10 +84,12 @@ def create_app(
         live.open()
         stop_telling = storage.on_feed(live.feed_is_at)
         expiring = asyncio.create_task(_expire_now_and_then(rounds, photo_files, rescue, storage, settings, clock))
+        scrubbing = asyncio.create_task(scrub.run_forever())
         try:
             yield
         finally:
             expiring.cancel()
+            scrubbing.cancel()
             stop_telling()
             await live.close()
             accounts.close()

@@ -47,6 +47,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """DOORSTEP_EXPIRY_DAYS: how long a closed or cancelled ticket stays on its technician's phone."""
     round_bytes: Annotated[int, Meta(ge=1_048_576)] = 16 * 2**20
     """DOORSTEP_ROUND_BYTES: the largest sync round accepted."""
+    scrub_days: Annotated[float, Meta(ge=0, le=3650)] = 7
+    """DOORSTEP_SCRUB_DAYS: every so many days each photo is read from the disk again and hashed; 0 for never. A week,
+    as Ceph's deep scrubs: a phone lets go of a photo's bytes no sooner than a week after they were received."""
     oldest_protocol: Annotated[int, Meta(ge=OLDEST_PROTOCOL, le=PROTOCOL)] = OLDEST_PROTOCOL
     """DOORSTEP_OLDEST_PROTOCOL: a phone's app that speaks an older one can still bring what it holds, and no more."""
 

@@ -1,4 +1,5 @@
-"""Sync health: every phone with how far the office holds its work, and what somebody should do about it."""
+"""Sync health: every phone with how far the office holds its work, photos that the office's disk has damaged or lost,
+and what somebody should do about it."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,7 +10,8 @@ from msgspec import Struct
 
 from sync_server.dispatch.pages import long_page, looked_at
 from sync_server.dispatch.reader import Reader
-from sync_server.services.health import Alarm, AlarmKind, DeviceHealth, HealthWatch
+from sync_server.services.health import Alarm, AlarmKind, DeviceHealth, HealthWatch, PhotoAlarm
+from sync_server.services.photo_files import photo_place
 
 _PRECISE = timedelta(seconds=2)
 """A clock that is no further off is right."""
@@ -26,6 +28,14 @@ class Line(Struct, frozen=True):
     state: DeviceHealth
     clock: str
     alarms: list[Told]
+
+
+class Photo(Struct, frozen=True):
+    alarm: PhotoAlarm
+    found: str
+    to_do: str
+    place: str
+    """Where its file belongs, in the data folder and in a backup."""
 
 
 _LINKS = {
@@ -63,6 +73,20 @@ def _clock(state: DeviceHealth, reader: Reader) -> str:
     return reader.words(key, span=reader.display.span(abs(clock.offset)))
 
 
+def _photo(alarm: PhotoAlarm, reader: Reader) -> Photo:
+    display = reader.display
+    found = reader.words(f"photo_alarm.{alarm.fault.value}", at=display.short(alarm.since))
+    sentences = []
+    for asked in alarm.phones:
+        if asked.heard_at is None:
+            sentences.append(reader.words("photo_alarm.asked", name=asked.device.person_name))
+        else:
+            heard = {"name": asked.device.person_name, "at": display.short(asked.heard_at)}
+            sentences.append(reader.words("photo_alarm.heard", **heard))
+    sentences.append(reader.words("photo_alarm.or_backup" if alarm.phones else "photo_alarm.backup"))
+    return Photo(alarm, found, " ".join(sentences), photo_place(alarm.sha256))
+
+
 @looked_at("/sync-health")
 async def health_page(reader: NamedDependency[Reader], health_watch: NamedDependency[HealthWatch]) -> Response[Any]:
     health = await health_watch.health()
@@ -75,6 +99,8 @@ async def health_page(reader: NamedDependency[Reader], health_watch: NamedDepend
         reader,
         here="sync_health",
         lines=lines,
+        photos=[_photo(alarm, reader) for alarm in health.photos],
+        photos_beyond=health.photos_beyond,
         grave=sum(line.state.is_grave for line in lines),
         worth_a_look=sum(bool(line.alarms) and not line.state.is_grave for line in lines),
         free=health.office_is_short_of_space and reader.display.number(round(health.free_bytes / 10**9, 1)),

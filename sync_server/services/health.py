@@ -1,4 +1,5 @@
-"""How each phone stands with the office, and what about it somebody should look after.
+"""How each phone stands with the office, and what about it somebody should look after; and photos that the office's own
+disk has damaged or lost.
 
 Everything is read from what the office holds; nothing is asked of phones. An alarm never changes what is done with a
 phone's work: that is taken as ever.
@@ -16,13 +17,16 @@ from msgspec.structs import replace
 from shared_schema import wire
 from shared_schema.moments import occurrence
 from shared_schema.operations import Envelope
+from shared_schema.ticket import Ticket
 from sync_server.clock import Clock, milliseconds, moment
 from sync_server.services.photo_files import PhotoFiles
+from sync_server.services.scrubbing import FaultyPhoto, PhotoScrub, faulty
 from sync_server.storage import Reading, Storage
 from sync_server.storage.attention import Origin, RescuedOperation
 from sync_server.storage.journal import Head
 from sync_server.storage.keys import DeviceKey, JournalSignature, SignatureFault
 from sync_server.storage.people import DeviceRow
+from sync_server.storage.scrubs import Fault
 
 SILENT_AFTER = timedelta(hours=8)
 """A working day: longer than any cellar."""
@@ -36,6 +40,7 @@ _LOOKED_AT = 10
 """Operations of a phone, the newest, by which its clock is judged."""
 _TICKETS_AT_ONCE = 500
 _MOST_WAITING = 10_000
+_PHOTOS_SHOWN = 50
 
 
 class AlarmKind(str, Enum):
@@ -124,9 +129,33 @@ class DeviceHealth(Struct, frozen=True, kw_only=True):
         return bool(self.device.holds_operations or self.device.holds_photos)
 
 
-class Health(Struct, frozen=True):
+class Asked(Struct, frozen=True):
+    """A phone that may still hold a photo."""
+
+    device: DeviceRow
+    heard_at: datetime | None
+    """When it heard that it is to offer its photos again; None where it has not yet."""
+
+
+class PhotoAlarm(Struct, frozen=True):
+    """A photo that was received and is not whole any more."""
+
+    sha256: str
+    fault: Fault
+    since: datetime
+    """When it was found."""
+    ticket: Ticket | None
+    """One that names it."""
+    phones: list[Asked]
+
+
+class Health(Struct, frozen=True, kw_only=True):
     devices: list[DeviceHealth]
     """Those with the gravest alarms first."""
+    photos: list[PhotoAlarm]
+    """Those found first."""
+    photos_beyond: int
+    """How many more there are."""
     free_bytes: int
     """Of the disk with the data folder."""
     free_share: float
@@ -137,9 +166,10 @@ class Health(Struct, frozen=True):
 
 
 class HealthWatch:
-    def __init__(self, storage: Storage, photo_files: PhotoFiles, data: Path, clock: Clock) -> None:
+    def __init__(self, storage: Storage, photo_files: PhotoFiles, scrub: PhotoScrub, data: Path, clock: Clock) -> None:
         self._storage = storage
         self._photo_files = photo_files
+        self._scrub = scrub
         self._data = data
         self._clock = clock
         self._looking = asyncio.Lock()
@@ -149,9 +179,20 @@ class HealthWatch:
 
     async def health(self) -> Health:
         missing = await self._missing_photos()
-        found = await self._storage.read(lambda reading: self._devices(reading, missing))
+        await self._scrub.look_at_faults()
         usage = shutil.disk_usage(self._data)
-        return Health(found, usage.free, usage.free / usage.total)
+
+        def read(reading: Reading) -> Health:
+            photos = _photo_alarms(reading)
+            return Health(
+                devices=self._devices(reading, missing),
+                photos=photos,
+                photos_beyond=reading.scrubs.count_faults() - len(photos),
+                free_bytes=usage.free,
+                free_share=usage.free / usage.total,
+            )
+
+        return await self._storage.read(read)
 
     async def _missing_photos(self) -> dict[str, str]:
         """SHA-256 → the operation that named it. Only tickets that have changed since the last time are read."""
@@ -181,7 +222,9 @@ class HealthWatch:
         rescued: dict[str, int] = {}
         for rescue in reading.rescues.taken_in(newest=_MOST_WAITING):
             rescued.setdefault(rescue.device, rescue.taken_in_at_ms)
-        late = _late_photos(reading.attention.origins(missing.values()), now)
+        lost = {fault.sha256 for fault in reading.scrubs.faults(_MOST_WAITING)}  # which did come
+        named = [operation for sha256, operation in missing.items() if sha256 not in lost]
+        late = _late_photos(reading.attention.origins(named), now)
         found = []
         for row in rows:
             head = heads.get(row.id, Head())
@@ -206,6 +249,28 @@ class HealthWatch:
         if known is None or known[0] != through:
             known = self._clocks[device] = (through, _clock_state(reading, device, through))
         return known[1]
+
+
+def _photo_alarms(reading: Reading) -> list[PhotoAlarm]:
+    photos = faulty(reading, _PHOTOS_SHOWN)
+    if not photos:
+        return []
+    devices, heard = reading.people.devices(), reading.scrubs.recalls()
+    tickets = reading.tickets.by_id({each.fault.ticket for each in photos if each.fault.ticket is not None})
+    return [_photo_alarm(each, devices, heard, tickets) for each in photos]
+
+
+def _photo_alarm(
+    photo: FaultyPhoto, devices: list[DeviceRow], heard: dict[str, int], tickets: dict[str, Ticket]
+) -> PhotoAlarm:
+    fault = photo.fault
+    phones = []
+    for device in devices:
+        if photo.may_be_on(device):
+            at_ms = heard.get(device.id, 0)
+            phones.append(Asked(device, moment(at_ms) if at_ms >= fault.found_at_ms else None))
+    ticket = tickets.get(fault.ticket or "")
+    return PhotoAlarm(fault.sha256, fault.fault, moment(fault.found_at_ms), ticket, phones)
 
 
 def _urgency(state: DeviceHealth) -> tuple[int, bool, float]:

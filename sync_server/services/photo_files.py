@@ -14,6 +14,7 @@ sync.uploads'; whose an upload is, storage.uploads'.
 That a name is there is enough to show a photo, and to say of many which are new (`unheld`). Whoever is told that the
 office holds one may let go of it: for that its bytes are hashed again (`make_certain`). Of a photo that its disk has
 damaged the office says that it has not come. It stays where it is until the whole is here again, and is kept after it.
+Nobody has to ask for that to be noticed: services.scrubbing looks at every photo now and then (`looked_at`).
 """
 
 import asyncio
@@ -39,6 +40,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from shared_schema.evidence import PHOTO_BYTES
 from sync_server.services.file_hashes import file_hash
 from sync_server.storage import Storage
+from sync_server.storage.scrubs import Fault
 from sync_server.storage.uploads import Settled, UploadState
 
 log = logging.getLogger("sync_server.photos")
@@ -112,6 +114,11 @@ def media_type_of(head: bytes | bytearray) -> str | None:
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "image/webp"
     return None
+
+
+def photo_place(sha256: str) -> str:
+    """Where the photo's file belongs, relative to the data folder; in a backup it is the same."""
+    return f"photos/{sha256[:2]}/{sha256}"
 
 
 class UploadFile:
@@ -242,6 +249,38 @@ class PhotoFiles:
         """
         path = self.path(sha256)
         return None if path is None else await self._in_writing_thread(_certain_size, path, sha256)
+
+    def names_after(self, after: str, count: int) -> list[str]:
+        """The first so many photos whose SHA-256 comes after that one, in their order; "" is before all."""
+        names: list[str] = []
+        for number in range(int(after[:2] or "0", 16), 256):
+            folder = os.listdir(self._photos / f"{number:02x}")
+            names += sorted(name for name in folder if name > after and _SHA256.match(name))
+            if len(names) >= count:
+                break
+        return names[:count]
+
+    def looked_at(self, sha256: str) -> int | Fault:
+        """The size in bytes of a photo that the disk itself, not the system's memory, gives back whole; else what is
+        wrong with it. May take as long as the disk does."""
+        path = self.path(sha256)
+        try:
+            if path is not None:
+                # Once more before it is called damaged: the whole may have come just now in its place.
+                is_whole = sha256 in (file_hash(path, from_disk=True) for _ in range(2))
+                return path.stat().st_size if is_whole else Fault.DAMAGED
+        except FileNotFoundError:
+            pass
+        return Fault.MISSING
+
+    def appearance(self, sha256: str) -> tuple[int, int, int] | None:
+        """Something that is different when a photo's file has been replaced or written to; None where there is none."""
+        path = self.path(sha256)
+        try:
+            found = None if path is None else path.stat()
+        except FileNotFoundError:
+            found = None
+        return found and (found.st_ino, found.st_mtime_ns, found.st_size)
 
     # -- photos that are arriving ------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from sync_server.storage.keys import Keys
 from sync_server.storage.people import People
 from sync_server.storage.prices import Prices
 from sync_server.storage.rescues import Rescues
+from sync_server.storage.scrubs import Scrubs
 from sync_server.storage.tickets import Tickets
 from sync_server.storage.uploads import Uploads
 
@@ -78,6 +79,10 @@ class Reading:
     @cached_property
     def rescues(self) -> Rescues:
         return Rescues(self._connection)
+
+    @cached_property
+    def scrubs(self) -> Scrubs:
+        return Scrubs(self._connection)
 
     @cached_property
     def tickets(self) -> Tickets:

@@ -25,7 +25,12 @@ _WITHOUT_PHOTOS_TOLD = (
     "ALTER TABLE photos DROP COLUMN freed_at",
     "DELETE FROM _sqlite_migrations WHERE name = 'photos_told'",
 )
+_AS_OF_0004 = (
+    *(f"DROP TABLE {table}" for table in ("scrubs", "photo_faults", "photo_recalls")),
+    "UPDATE alembic_version SET version_num = '0004'",
+)
 _AS_OF_0003 = (
+    *_AS_OF_0004,
     "DROP INDEX ix_tickets_duplicate_of",
     "DROP INDEX ix_tickets_late",
     "ALTER TABLE tickets DROP COLUMN duplicate_of",

@@ -20,6 +20,8 @@ from sync_server.storage.attention import RescuedOperation
 from sync_server.storage.journal import journals
 from sync_server.storage.keys import JournalSignature, LearntBy, SignatureFault
 from sync_server.storage.rescues import Rescue
+from sync_server.storage.scrubs import Fault, PhotoFault
+from sync_server.storage.uploads import BEGIN, StoredUpload, UploadState, begun_row
 from sync_server.words import words_in
 from tests.builders.tickets import a_picture
 from tests.sync_server.desk_browser import HTMX, Browser, Page, signed_in
@@ -234,6 +236,93 @@ def test_an_office_short_of_space_says_so(office: Office, monkeypatch: pytest.Mo
     usage = type(shutil.disk_usage("/"))(100 * 10**9, 99 * 10**9, 10**9)
     monkeypatch.setattr("shutil.disk_usage", lambda _path: usage)
     assert SAY("alarm.office_storage", free="1") in page_of(office).text
+
+
+# -- photos that the office's disk has damaged or lost ----------------------------------------------------------------
+
+
+def faulty(office: Office, *faults: PhotoFault) -> None:
+    office.storage.write_now(lambda writing: writing.scrubs.note(faults))
+
+
+def found(office: Office, sha256: str, fault: Fault, ticket: str | None = None) -> PhotoFault:
+    return PhotoFault(sha256, fault, milliseconds(office.clock.now()), ticket)
+
+
+@pytest.mark.parametrize("fault", Fault)
+def test_a_photo_that_is_not_whole_is_an_alarm_that_names_it(office: Office, fault: Fault, settings: Settings) -> None:
+    """Which photo, of which ticket, what is wrong, since when, and what can be done."""
+    ticket, sha256 = office.assigned(), "ab" * 32
+    if fault is Fault.DAMAGED:
+        (settings.data / "photos" / "ab" / sha256).write_bytes(b"rotten")
+    faulty(office, found(office, sha256, fault, ticket))
+    office.clock.move(timedelta(hours=2))
+    page = page_of(office)
+    for words in (
+        SAY.count("health.photos", 1),
+        SAY(f"photo_alarm.name.{fault.value}"),
+        office.ticket(ticket).number,
+        SAY(f"photo_alarm.{fault.value}", at="今天 09:00"),
+        SAY("photo_alarm.backup"),
+        f"photos/ab/{sha256}",
+    ):
+        assert words in page.text, words
+    assert f"/tickets/{ticket}" in {given.get("href") for _, given in page.elements}
+    assert page.with_id(f"photo-{sha256}")["class"] == "grave"
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+def test_it_is_said_in_both_languages(office: Office, language: str) -> None:
+    """With nothing left open: of a photo a phone may still have, of one it was asked for, of one of nobody's."""
+    at_work(office)
+    names = {"asked": "ab" * 32, "heard": "cd" * 32, "backup": "ef" * 32}
+    uploads = [
+        StoredUpload(
+            id=name,
+            device="phone-t-chen",
+            person=CHEN.id,
+            sha256=names[name],
+            size_bytes=1,
+            state=UploadState.RECEIVED,
+            begun_at_ms=1,
+            expires_at_ms=2,
+        )
+        for name in ("asked", "heard")
+    ]
+    office.storage.write_now(lambda writing: writing.execute(BEGIN, [begun_row(upload) for upload in uploads]))
+    faulty(office, found(office, names["heard"], Fault.MISSING), found(office, names["backup"], Fault.MISSING))
+    office.clock.move(timedelta(minutes=1))
+    heard = {"phone-t-chen": milliseconds(office.clock.now())}
+    office.storage.write_now(lambda writing: writing.scrubs.recalls_heard(heard))
+    office.clock.move(timedelta(minutes=1))
+    faulty(office, found(office, names["asked"], Fault.MISSING))
+    browser = signed_in(office)
+    browser.cookies["doorstep_language"] = language
+    page = browser.get("/sync-health").page
+    say = words_in(language)
+    assert say("photo_alarm.asked", name=CHEN.name) in page.text
+    assert say("photo_alarm.or_backup") in page.text
+    assert say("photo_alarm.backup") in page.text
+    assert say("photo_alarm.no_ticket") in page.text
+    assert say("photo_alarm.heard", name=CHEN.name, at="{at}").partition("{at}")[2] in page.text
+    assert "{" not in page.text
+    assert "photo_alarm." not in page.text
+
+
+def test_of_very_many_the_first_are_named_and_the_others_counted(office: Office) -> None:
+    faulty(office, *(found(office, f"{number:064x}", Fault.MISSING) for number in range(53)))
+    page = page_of(office)
+    assert SAY.count("health.photos", 53) in page.text
+    assert SAY.count("photo_alarm.beyond", 3) in page.text
+    assert sum(given.get("id", "").startswith("photo-") for _, given in page.elements) == 50
+
+
+def test_a_photo_that_was_lost_here_is_no_alarm_of_the_phone_that_brought_it(office: Office) -> None:
+    phone = at_work(office)
+    photos_missing(office, phone)
+    assert alarms(page_of(office)) == ["photos_missing"]
+    faulty(office, found(office, "a" * 64, Fault.MISSING))
+    assert alarms(page_of(office)) == []
 
 
 def test_nobody_has_a_phone_yet(office: Office) -> None:
