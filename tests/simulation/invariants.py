@@ -134,10 +134,13 @@ class Invariants:
     def _photo_is_whole(self, process: "Process", sha256: str, about: str) -> None:
         path = process.photo_files.path(sha256)
         data = path.read_bytes() if path else b""
+        is_whole = hashlib.sha256(data).hexdigest() == sha256
         self._world.trace.count("photos received, looked up at the office")
+        if is_whole:
+            self._world.ledger.damaged.discard(sha256)
         self._holds(
             "received is at the office",
-            hashlib.sha256(data).hexdigest() == sha256,
+            is_whole or sha256 in self._world.ledger.damaged,
             f"photo {sha256[:12]} of {about}: {len(data)} bytes",
         )
 
@@ -225,6 +228,25 @@ class Invariants:
             and not app.store.is_behind()
             and app.engine.status.reachable is True
         )
+
+    def damage_is_told(self) -> None:
+        """The office was left alone for as long as it may take to look at all its photos."""
+        process = self._world.office.process
+        assert process is not None
+        told = self._told_faulty()
+        for sha256, captured in sorted(self._world.ledger.photos.items()):
+            path = process.photo_files.path(sha256)
+            is_whole = path is not None and path.read_bytes() == captured
+            if is_whole:
+                self._holds("the office raises no false alarm", sha256 not in told, sha256[:12])
+            elif sha256 in self._world.ledger.damaged and sha256 not in self._world.ledger.excused_photos:
+                self._world.trace.count("photos damaged by the office's disk, and alarms of it looked for")
+                self._holds("the office says what its disk has damaged", sha256 in told, sha256[:12])
+
+    def _told_faulty(self) -> set[str]:
+        """Photos of which the desk has an alarm."""
+        faults = self._world.office.look(lambda reading: reading.scrubs.faults(_EVERYTHING))
+        return {fault.sha256 for fault in faults}
 
     def came_to_no_rest(self, phone: "Phone") -> None:
         """Everybody had hours of peace, and this phone still has something to say."""
@@ -424,16 +446,33 @@ class Invariants:
         for entry in entries:
             envelope = wire.decode_envelope(entry.raw)
             if entry.device in whole and isinstance(envelope, Envelope) and isinstance(envelope.operation, AddPhoto):
-                is_there = process.photo_files.path(envelope.operation.sha256) is not None
+                sha256 = envelope.operation.sha256
+                is_there = process.photo_files.path(sha256) is not None or sha256 in self._world.ledger.damaged
                 self._holds("a photo that is named is there", is_there, f"{entry.device} {entry.sequence}")
+        told = self._told_faulty()
         for sha256, captured in self._world.ledger.photos.items():
             self._world.trace.count("photos compared byte for byte")
             path = process.photo_files.path(sha256)
-            if path is None:
+            data = path.read_bytes() if path is not None else None
+            if sha256 in self._world.ledger.damaged and data != captured:
+                self._is_beyond_repair(sha256, told)
+            elif data is None:
                 excused = sha256 in self._world.ledger.excused_photos
                 self._holds("photos arrive as they were taken", excused, f"{sha256[:12]} is missing")
             else:
-                self._holds("photos arrive as they were taken", path.read_bytes() == captured, f"{sha256[:12]} differs")
+                self._holds("photos arrive as they were taken", data == captured, f"{sha256[:12]} differs")
+
+    def _is_beyond_repair(self, sha256: str, told: set[str]) -> None:
+        """A photo that the office's disk has damaged, and that nobody has brought anew."""
+        holders = [
+            phone.name
+            for phone in self._world.phones
+            if phone.app is not None and not phone.is_gone and phone.app.store.photo(sha256) is not None
+        ]
+        self._holds("what the disk has damaged is brought anew", not holders, f"{sha256[:12]} is on {holders}")
+        is_excused = sha256 in self._world.ledger.excused_photos
+        self._holds("the office says what its disk has damaged", is_excused or sha256 in told, sha256[:12])
+        self._world.ledger.excused_photos.setdefault(sha256, "the office's disk damaged what no phone held any more")
 
     def _phone_agrees(self, phone: "Phone", tickets: dict[str, Ticket], entries: list[Entry]) -> None:
         assert phone.app is not None

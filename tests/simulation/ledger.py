@@ -55,6 +55,8 @@ class Ledger:
         self.excused: dict[str, str] = {}
         """Operation id → why it may be missing."""
         self.excused_photos: dict[str, str] = {}
+        self.damaged: set[str] = set()
+        """Photos that the office had received, and that its disk has damaged or lost."""
 
     def excuses(self) -> Counter[str]:
         return Counter(self.excused.values()) + Counter(f"{reason} (photos)" for reason in self.excused_photos.values())

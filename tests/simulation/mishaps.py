@@ -280,6 +280,15 @@ async def _office_full(world: "World", phone: "Phone", dice: random.Random) -> b
     return True
 
 
+async def _office_rots(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    """The disk under its photos, which says nothing of it."""
+    damaged = world.office.damage_a_photo(dice) if world.office.process is not None else None
+    if damaged is None:
+        return False
+    world.ledger.damaged.add(damaged)
+    return True
+
+
 async def _failing_write(world: "World", phone: "Phone", dice: random.Random) -> bool:
     """A write that its own rules undo, perhaps among good ones: somebody is to sign in under another's name."""
     somebody = replace(DISPATCHERS[1], login=DISPATCHERS[0].login)
@@ -349,6 +358,7 @@ MISHAPS: dict[str, tuple[int, Mishap]] = {
     "office stopped between two writes": (8, _cut_office),
     "office's disk slow": (4, _slow_office),
     "office's disk full": (2, _office_full),
+    "office's disk damages a photo": (4, _office_rots),
     "a write that fails, in a group": (6, _failing_write),
     "office backed up": (4, _back_up_office),
     "office restored from an older backup": (2, _restore_office),

@@ -11,6 +11,7 @@ import random
 import shutil
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SCRUB_EVERY = timedelta(hours=1)
 _STARTS = 60
 """Five seconds apart: far longer than a disk stays full."""
 
@@ -176,7 +178,11 @@ class Office:
         """`postgresql` is the address of an empty database, on which two processes work; "" for one on SQLite."""
         self.world = world
         self.settings = Settings(
-            data=folder, database_url=postgresql, company="上门家居服务", office_phone="400-820-0000"
+            data=folder,
+            database_url=postgresql,
+            company="上门家居服务",
+            office_phone="400-820-0000",
+            scrub_days=SCRUB_EVERY / timedelta(days=1),
         )
         self.is_embedded = not postgresql
         folder.mkdir()
@@ -321,6 +327,29 @@ class Office:
         self._is_seen_to = False
         await asyncio.sleep(self._dice.uniform(0.1, 20))
         await process.bury()
+
+    # -- a disk that rots ----------------------------------------------------------------------------------------------
+
+    def damage_a_photo(self, dice: random.Random) -> str | None:
+        """One that was received is altered, cut short or gone; which. Only while the office runs."""
+        assert self.process is not None
+        files = self.process.photo_files
+        received = sorted(files.present(self.look(lambda reading: reading.scrubs.received_between("", None))))
+        chosen = dice.choice(received) if received else None
+        path = files.path(chosen) if chosen is not None else None
+        if path is None:
+            return None
+        data = bytearray(path.read_bytes())
+        match dice.choice(("altered", "cut short", "gone")) if data else "gone":
+            case "altered":
+                data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+                with path.open("r+b") as file:
+                    file.write(data)
+            case "cut short":
+                os.truncate(path, dice.randrange(len(data)))
+            case _:
+                path.unlink()
+        return chosen
 
     # -- a newer version -----------------------------------------------------------------------------------------------
 

@@ -40,7 +40,7 @@ from tests.simulation.ledger import Ledger, RescueFile
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.mishaps import MISHAPS
 from tests.simulation.network import OfficeGone, Parts, Sent
-from tests.simulation.office import Office, Process
+from tests.simulation.office import SCRUB_EVERY, Office, Process
 from tests.simulation.people import (
     DESK_MOVES,
     DISPATCHERS,
@@ -60,6 +60,11 @@ _REPLAYED = 80
 """Messages kept, of all that were answered, to be sent again at the end."""
 _QUIET_WITHIN_SECONDS = 3 * 3600.0
 """Longer than anything waits by rule: deferred photos, Retry-After, pulling again."""
+_DAMAGE_FOUND_WITHIN_SECONDS = (SCRUB_EVERY + timedelta(minutes=15)).total_seconds()
+"""The office pauses between two looks, and begins only some time after it has started."""
+_RECALLED_WITHIN_SECONDS = (60.0, 400.0)
+"""By then every phone has heard that it is to offer its photos again: of one office process, and of two, of which the
+other looks only now and then at what the one has found."""
 
 
 class Event(Struct, frozen=True):
@@ -438,6 +443,23 @@ class World:
         await asyncio.sleep(40)
         for file in tuple(self.ledger.rescue_files):
             await self.takes_in(file)
+        await self._come_to_rest()
+        if self.ledger.damaged and not self.invariants.is_broken:
+            await asyncio.sleep(_DAMAGE_FOUND_WITHIN_SECONDS)
+            self.invariants.damage_is_told()
+            self._switch_on()
+            await asyncio.sleep(_RECALLED_WITHIN_SECONDS[len(self.office.processes) - 1])
+            await self._come_to_rest()
+        self._switch_on()
+        await asyncio.sleep(25)
+
+    def _switch_on(self) -> None:
+        for phone in self.phones:
+            if not phone.is_gone:
+                phone.switch_on()
+
+    async def _come_to_rest(self) -> None:
+        """Every phone says what it has to say, and is switched off."""
         until = self.loop.time() + _QUIET_WITHIN_SECONDS
         working = [phone for phone in self.phones if not phone.is_gone]
         while working and self.loop.time() < until and not self.invariants.is_broken:
@@ -448,10 +470,6 @@ class World:
                     working.remove(phone)
         for phone in working:
             self.invariants.came_to_no_rest(phone)
-        for phone in self.phones:
-            if not phone.is_gone and phone not in working:
-                phone.switch_on()
-        await asyncio.sleep(25)
 
     async def end(self) -> None:
         for phone in self.phones:
