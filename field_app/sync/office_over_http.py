@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import httpx
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from field_app.store import Store
 from shared_schema.sync_protocol import (
@@ -81,7 +81,7 @@ class OfficeOverHttp:
         answer = await self._send("POST", "/sync/v1/round", content=encode(request), headers=headers)
         if not isinstance(answer, httpx.Response):
             return answer
-        reply = decode(answer.content, RoundReply)
+        reply = _round_reply(answer.content)
         if isinstance(reply, RoundReply) and (reply.protocol == PROTOCOL or reply.upgrade):
             return reply
         spoken = decode(answer.content, _Spoken)
@@ -191,6 +191,19 @@ def _away(response: httpx.Response) -> Away:
             return RefusedRequest(code, detail)
         case _:
             return Offline(_retry_after_seconds(response))
+
+
+def _round_reply(content: bytes) -> RoundReply | Unreadable:
+    """What there is to look up may be of a form that this app does not know: what was received, and what is new, is
+    told all the same, and what was there to look up before stays."""
+    whole = decode(content, RoundReply)
+    if not isinstance(whole, Unreadable) or not whole.place.startswith("$.reference"):
+        return whole
+    members = decode(content, dict[str, Raw])
+    if isinstance(members, Unreadable):
+        return whole
+    del members["reference"]
+    return decode(encode(members), RoundReply)
 
 
 def _read(response: httpx.Response, form: type[T]) -> T | Offline:

@@ -13,7 +13,7 @@ from datetime import timedelta
 from enum import Enum
 
 from field_app.device.contract import Device
-from field_app.store import ON_THIS_PHONE, PhotoState, Store
+from field_app.store import ON_THIS_PHONE, PhotoState, StorageUnavailable, Store
 from field_app.sync.status import UploadProgress
 from shared_schema.sync_protocol import PHOTOS_PER_OFFER, Away, PhotosUnheld, RefusedRequest, SyncService, Upload
 
@@ -173,8 +173,8 @@ class PhotoSender:
             resumed = await self._service.resume_upload(photo.location, photo.size_bytes)
             if not isinstance(resumed, RefusedRequest):
                 return resumed
-        data = self._store.photo(photo.sha256)
-        if data is None or hashlib.sha256(data).hexdigest() != photo.sha256:
+        data = self._as_recorded(photo)
+        if data is None:
             return self._defer(photo, ON_THIS_PHONE)
         if brings_bytes:
             begun = await self._begin_with_bytes(photo, data)
@@ -184,6 +184,13 @@ class PhotoSender:
             return self._defer(photo, begun.code)
         return begun
 
+    def _as_recorded(self, photo: PhotoState) -> bytes | None:
+        try:
+            data = self._store.photo(photo.sha256)
+        except StorageUnavailable:  # the disk has damaged the place where it lies
+            return None
+        return data if data is not None and hashlib.sha256(data).hexdigest() == photo.sha256 else None
+
     async def _begin_with_bytes(self, photo: PhotoState, data: bytes) -> Upload | _Sent | Away:
         if self._store.last_sequence() > self._entries_before:
             return _Sent.INTERRUPTED
@@ -192,9 +199,13 @@ class PhotoSender:
         beginning = self._service.begin_upload(photo.sha256, photo.size_bytes, photo.media_type, first)
         return await self._timed(beginning, len(first))
 
-    async def _send_piece(self, photo: PhotoState, upload: Upload) -> Upload | Away:
+    async def _send_piece(self, photo: PhotoState, upload: Upload) -> Upload | _Sent | Away:
         self._show(UploadProgress(photo.sha256, upload.offset, photo.size_bytes))
-        piece = self._store.photo_part(photo.sha256, upload.offset, min(self._piece, photo.size_bytes - upload.offset))
+        length = min(self._piece, photo.size_bytes - upload.offset)
+        try:
+            piece = self._store.photo_part(photo.sha256, upload.offset, length)
+        except StorageUnavailable:
+            return self._defer(photo, ON_THIS_PHONE)
         return await self._timed(self._service.send_chunk(upload, piece, photo.size_bytes), len(piece))
 
     async def _timed(self, sending: Awaitable[Upload | Away], size_bytes: int) -> Upload | Away:

@@ -7,13 +7,14 @@ office may miss more than it said; of the photos those it has not received; and 
 
 import hashlib
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from enum import Enum
 
 import msgspec
 from msgspec import UNSET, Struct
 
 from field_app.device.contract import Device, Seal
-from field_app.store import PhotoState, Rescued, Store
+from field_app.store import PhotoState, Rescued, StorageUnavailable, Store
 from shared_schema.credentials import Reference
 from shared_schema.rescue import (
     ENDING,
@@ -108,7 +109,9 @@ def _records(store: Store, through: int, photos: list[PhotoState], drafts: list[
         for row, raw in entries:  # noqa: B007 — the last one is where the next page begins
             yield record_bytes(EnvelopeRecord(len(raw)), raw)
     for photo in photos:
-        data = store.photo(photo.sha256)
+        data: bytes | None = None
+        with suppress(StorageUnavailable):  # one that the disk has lost must not keep everything else from leaving
+            data = store.photo(photo.sha256)
         if data is not None:
             yield record_bytes(PhotoRecord(len(data), photo.sha256, photo.media_type), data)
     for key, body in drafts:

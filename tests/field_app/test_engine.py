@@ -30,6 +30,7 @@ from shared_schema.sync_protocol import (
 )
 from shared_schema.wire import encode
 from tests.builders.tickets import a_picture, an_assigned_ticket
+from tests.field_app.hand import a_reference
 from tests.field_app.scripted_office import Answer, ScriptedOffice, problem
 from tests.field_app.single_phone import saved
 
@@ -170,6 +171,23 @@ def test_a_round_the_office_finds_too_large_is_cut_until_it_fits(office: Scripte
     saved(office.phone.actions.add_note(TICKET.id, "记"))
     office.run(office.engine.run_round())
     assert "round-refused" in office.phone.incidents()
+
+
+def test_what_cannot_be_looked_up_does_not_make_the_office_unreachable(office: ScriptedOffice) -> None:
+    """A newer office's credential is of a form this app does not know: verdicts and tickets arrive all the same."""
+    known = a_reference()
+    office.phone.hears(reference=known)
+    entry = saved(office.phone.actions.accept(TICKET.id))
+
+    def newer(request: httpx.Request) -> httpx.Response:
+        reply = msgspec.json.decode(office.accepts(request).content)
+        strange = msgspec.to_builtins(a_reference(version="2" * 64)) | {"office_phone": ["400-820-0000"]}
+        return httpx.Response(200, content=encode(reply | {"reference": strange}))
+
+    office.says(newer)
+    assert office.run(office.engine.run_round()).away is None
+    assert office.phone.entry(entry).state is EntryState.ACCEPTED
+    assert office.phone.store.reference() == known
 
 
 def test_news_is_heard_even_when_what_the_phone_says_is_refused(office: ScriptedOffice) -> None:

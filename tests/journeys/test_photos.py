@@ -156,6 +156,34 @@ def test_a_photo_damaged_on_the_phone_is_not_sent_for_ever(world: World, phone: 
     assert asked(phone, "POST") == asked(phone, "PATCH") == 0
 
 
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_a_photo_the_phones_disk_cannot_read_holds_up_no_other(
+    world: World, phone: Phone, ticket: str, has_begun: bool
+) -> None:
+    """One page of the file is damaged: it is told, and the others go."""
+    phone.go_offline()
+    shot = phone.take_photo(ticket, LARGE)
+    if has_begun:
+        phone.network.up = True
+        phone.network.arm(lose_request, "PATCH")
+        assert phone.sync().photos == 0
+        state = phone.store.photo_state(shot)
+        assert state is not None
+        assert state.location is not None
+        phone.go_offline()
+    whole = phone.take_photo(ticket, a_picture(950_000, seed=33))
+    phone.store.close()
+    data = bytearray(phone.path.read_bytes())
+    page = data.index(LARGE[800_000:800_100]) // 4096 * 4096
+    data[page : page + 4] = b"\xff\xff\xff\x00"  # where the photo goes on, by the page
+    phone.path.write_bytes(data)
+    phone.restart()
+    phone.go_online()
+    assert trouble(phone, shot) == ON_THIS_PHONE
+    assert world.server.photo(whole) is not None
+    assert phone.store.counts().photos == 1
+
+
 def test_bytes_damaged_on_the_way_each_time_are_told_and_tried_again_soon(
     world: World, phone: Phone, ticket: str
 ) -> None:
