@@ -23,7 +23,8 @@ class _VerdictHead(Struct, frozen=True):
 
 
 class KeptAside:
-    """Rows stop being current when something newer about the same ticket came, or when they could be read at last."""
+    """Rows go when something newer about the same ticket or operation came, or when they could be read at last: a
+    ticket's hold the customer's number and address."""
 
     def __init__(self, file: StoreFile) -> None:
         self._file = file
@@ -38,7 +39,11 @@ class KeptAside:
 
     def keep_verdict(self, raw: bytes, at: datetime) -> None:
         head = decode(raw, _VerdictHead)
-        self._keep("verdict", head.id if isinstance(head, _VerdictHead) else "", None, raw, at)
+        if isinstance(head, _VerdictHead):
+            self.verdict_came(head.id)
+            self._keep("verdict", head.id, None, raw, at)
+        else:
+            self._keep("verdict", "", None, raw, at)
 
     def _keep(self, form: str, about: str, version: int | None, raw: bytes, at: datetime) -> None:
         self._file.write(
@@ -47,16 +52,17 @@ class KeptAside:
         )
 
     def newer_came(self, ticket_id: str) -> None:
-        self._file.write(
-            "UPDATE kept_aside SET is_current = 0 WHERE about = ? AND is_current = 1 AND form = 'change'", (ticket_id,)
-        )
+        self._file.write("DELETE FROM kept_aside WHERE about = ? AND form = 'change'", (ticket_id,))
+
+    def verdict_came(self, operation_id: str) -> None:
+        self._file.write("DELETE FROM kept_aside WHERE about = ? AND form = 'verdict'", (operation_id,))
 
     def begin_again(self) -> None:
         """Everything is being told anew, what could not be read included."""
-        self._file.write("UPDATE kept_aside SET is_current = 0 WHERE is_current = 1 AND form = 'change'")
+        self._file.write("DELETE FROM kept_aside WHERE form = 'change'")
 
     def was_read(self, row: int) -> None:
-        self._file.write("UPDATE kept_aside SET is_current = 0 WHERE row = ?", (row,))
+        self._file.write("DELETE FROM kept_aside WHERE row = ?", (row,))
 
     def current(self, form: str) -> list[tuple[int, bytes]]:
         """(row, bytes), oldest first."""

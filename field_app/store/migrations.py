@@ -96,7 +96,7 @@ _FIRST = (
     ) STRICT
     """,
     # What came from the office and could not be read, kept whole for a version of the app that can.
-    # `is_current` falls when something newer about the same ticket, or the same operation, has been read.
+    # (`is_current` was to fall when something newer about the same ticket or operation came; such rows are deleted.)
     """
     CREATE TABLE kept_aside (
         row INTEGER PRIMARY KEY,

@@ -18,7 +18,8 @@ class Photos:
         self._file = file
 
     def add(self, photo: PhotoBytes, ticket: str, ticket_number: str, operation_id: str, at: datetime) -> None:
-        """The same picture taken twice is kept, and sent, once; one whose bytes made room is kept anew."""
+        """The same picture taken twice is kept, and sent, once; one whose bytes made room, or were damaged here, is
+        kept anew."""
         added = self._file.write(
             "INSERT INTO photos (sha256, media_type, size_bytes, ticket, ticket_number, operation_id, recorded_at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
@@ -36,6 +37,10 @@ class Photos:
             "UPDATE photos SET freed_at = NULL WHERE sha256 = ? AND freed_at IS NOT NULL", (photo.sha256,)
         ):
             self._file.write("INSERT INTO photo_bytes (sha256, bytes) VALUES (?, ?)", (photo.sha256, photo.data))
+        else:
+            self._file.write(
+                "UPDATE photo_bytes SET bytes = ?2 WHERE sha256 = ?1 AND bytes <> ?2", (photo.sha256, photo.data)
+            )
 
     def data(self, sha256: str) -> bytes | None:
         row = self._file.row("SELECT bytes FROM photo_bytes WHERE sha256 = ?", (sha256,))

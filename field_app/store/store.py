@@ -9,7 +9,7 @@ of a ticket is shared_schema's.
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -35,6 +35,7 @@ from field_app.store.values import (
     PhotoState,
     Recorded,
     Rescued,
+    StorageUnavailable,
     Taken,
 )
 from shared_schema.apply import Filing, apply, filing
@@ -150,9 +151,11 @@ class Store:
         changes = [(row, decode_change(raw)) for row, raw in self._aside.current("change")]
         verdicts = [(row, decode_verdict(raw), raw) for row, raw in self._aside.current("verdict")]
         old = self._tickets.has_withdrawn_before(at - WITHDRAWN_STAYS)
-        if not changes and not verdicts and not old:
+        unreadable = self._tickets.count_unreadable()
+        if not changes and not verdicts and not old and not unreadable:
             return
-        with self._transaction():
+        # Where there is no room for it now: everything recorded can be read and sent all the same.
+        with suppress(StorageUnavailable), self._transaction():
             for row, change in changes:
                 if not isinstance(change, Unreadable):
                     self._aside.was_read(row)
@@ -163,6 +166,8 @@ class Store:
                     self._journal.answer(verdict, raw, at)
             self._tickets.forget_withdrawn_before(at - WITHDRAWN_STAYS)
             self._journal.settle()
+            if unreadable:
+                self._begin_pull(f"{unreadable} tickets of a newer form", at)
         self._tickets.answers_taken()
 
     # -- listeners ----------------------------------------------------------------------------------------------------
@@ -179,7 +184,11 @@ class Store:
 
     def _changed(self) -> None:
         for listener in tuple(self._listeners):
-            listener()
+            try:
+                listener()
+            except Exception as fault:  # what has been kept is kept: nobody must be told that it is not
+                with suppress(StorageUnavailable):
+                    self.record_incident("listener-failed", f"{type(fault).__name__}: {fault}")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -459,9 +468,9 @@ class Store:
         return None if row is None else msgspec.json.decode(row[0], type=dict[str, Any])
 
     def save_draft(self, key: str, value: dict[str, Any]) -> None:
-        """Survives the process being killed the moment after. An empty one is removed."""
+        """Survives the process being killed the moment after. An empty one, also of emptied fields, is removed."""
         with self._transaction():
-            if value:
+            if any(value.values()):
                 row = {"key": key, "body": to_json(value), "saved_at": milliseconds(self._now())}
                 self._file.upsert("drafts", row, "key")
             else:
@@ -516,13 +525,13 @@ class Store:
         return chosen
 
     def may_become_another(self) -> bool:
-        """Whether this phone may be somebody else's: what it recorded has been received, or is in a rescue file."""
-        counts = self.counts()
-        return counts.operations == counts.photos == 0 or self.is_rescued()
+        """Whether this phone may be somebody else's: all of it has been received and nothing is left to be dealt with,
+        or it is in a rescue file."""
+        return self.held().is_nothing or self.is_rescued()
 
     def enrol_as_new_device(self) -> None:
         """Let the next enrolment be that of a new device. Only when `may_become_another`. Nothing is deleted."""
-        assert self.may_become_another(), self.counts()
+        assert self.may_become_another(), self.held()
         with self._transaction():
             new = self._new_id(self._now())
             self._facts.put(facts.ENROLLING_DEVICE, new)
@@ -541,13 +550,14 @@ class Store:
             self._facts.put(facts.LEFT_PERSON, identity.person)
             self._facts.remove(facts.IDENTITY)
             self._facts.put(facts.GENERATION, self._facts.generation + 1)
+            self._aside.begin_again()
             self._tickets.withdraw_older_than(self._facts.generation, self._now())
         self._tickets.answers_taken()
         self._changed()
 
     def enrolled(self, identity: Identity) -> None:
         with self._transaction():
-            before = self._facts.identity
+            before, person = self._facts.identity, self.person_of_journal()
             self._facts.put(facts.IDENTITY, identity)
             self._facts.remove(facts.ENROLLING_DEVICE)
             self._facts.remove(facts.LEFT_DEVICE)
@@ -558,7 +568,8 @@ class Store:
                 self._facts.put(facts.SIGNED_THROUGH, 0)
                 self._facts.put(facts.GENERATION, self._facts.generation + 1)
                 self._facts.put(facts.PULLING_AGAIN, True)
-                if before is not None and before.person != identity.person:
+                self._aside.begin_again()
+                if person is not None and person != identity.person:
                     self._tickets.withdraw_older_than(self._facts.generation, self._now())
                     self._file.write("DELETE FROM reference")
         self._reference = None
@@ -704,6 +715,8 @@ class Store:
             self._incident("verdict-unreadable", verdict.reason, at)
         elif self._journal.answer(verdict, raw, at) is None:
             self._incident("verdict-unexpected", verdict.id, at)
+        else:
+            self._aside.verdict_came(verdict.id)
 
     def _apply_change(self, change: Change, at: datetime) -> None:
         match change:

@@ -27,6 +27,7 @@ class Tickets:
         self._confirmed: dict[str, Ticket] | None = None
         self._pending: dict[str, list[Envelope]] | None = None
         self._shown: dict[str, Ticket] = {}
+        self._decoder = msgspec.json.Decoder(Ticket)
 
     # -- what the phone shows -----------------------------------------------------------------------------------------
 
@@ -44,9 +45,9 @@ class Tickets:
     def withdrawn(self, ticket_id: str) -> Ticket | None:
         """The last this phone knew of a ticket that is no longer this person's, without phone and address."""
         row = self._file.row("SELECT body FROM tickets WHERE id = ? AND withdrawn_at IS NOT NULL", (ticket_id,))
-        if row is None:
+        ticket = None if row is None else self._read(row[0])
+        if ticket is None:
             return None
-        ticket = msgspec.json.decode(row[0], type=Ticket)
         return rebase(ticket, self._all_pending().get(ticket_id, ())).ticket
 
     def base_version(self, ticket_id: str) -> int:
@@ -67,10 +68,22 @@ class Tickets:
 
     def _all_confirmed(self) -> dict[str, Ticket]:
         if self._confirmed is None:
-            decoder = msgspec.json.Decoder(Ticket)
             rows = self._file.rows("SELECT id, body FROM tickets WHERE withdrawn_at IS NULL")
-            self._confirmed = {ticket_id: decoder.decode(body) for ticket_id, body in rows}
+            read = {ticket_id: self._read(body) for ticket_id, body in rows}
+            self._confirmed = {ticket_id: ticket for ticket_id, ticket in read.items() if ticket is not None}
         return self._confirmed
+
+    def _read(self, body: bytes) -> Ticket | None:
+        """None where a newer app, since taken back, has kept a form of it that this one does not know: one such ticket
+        must not take the others off the screen."""
+        try:
+            return self._decoder.decode(body)
+        except msgspec.ValidationError:
+            return None
+
+    def count_unreadable(self) -> int:
+        row = self._file.row("SELECT count(*) FROM tickets WHERE withdrawn_at IS NULL")
+        return int(row[0] if row else 0) - len(self._all_confirmed())
 
     def _all_pending(self) -> dict[str, list[Envelope]]:
         if self._pending is None:
@@ -122,7 +135,10 @@ class Tickets:
         row = self._file.row("SELECT body FROM tickets WHERE id = ? AND withdrawn_at IS NULL", (ticket_id,))
         if row is None:
             return
-        ticket = msgspec.json.decode(row[0], type=Ticket)
+        ticket = self._read(row[0])
+        if ticket is None:
+            self._file.write("DELETE FROM tickets WHERE id = ?", (ticket_id,))
+            return
         known = replace(ticket, customer=replace(ticket.customer, phone="", address=""))
         self._file.write(
             "UPDATE tickets SET withdrawn_at = ?, body = ? WHERE id = ?", (milliseconds(at), encode(known), ticket_id)

@@ -270,6 +270,45 @@ def test_listeners_hear_of_every_change_until_they_stop(phone: SinglePhone) -> N
     assert heard == [0, 1]
 
 
+def test_what_is_saved_is_said_to_be_saved_whatever_becomes_of_those_who_hear_of_it(phone: SinglePhone) -> None:
+    """The last of the room went into this photo, and there is none for what somebody wants to note because of it: who
+    took it must not be asked to take it once more."""
+    phone.given(TICKET)
+
+    def notes() -> None:
+        connection = phone.store._file._connection
+        assert connection is not None
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        phone.store.set_setting("about-the-photo", "x" * 100_000)
+
+    phone.store.on_change(notes)
+    heard: list[int] = []
+    phone.store.on_change(lambda: heard.append(1))
+    saved(phone.actions.add_photo(TICKET.id, a_picture(), PhotoSlot.BEFORE))
+    assert heard
+    assert phone.store.counts().photos == 1
+
+
+def test_a_form_whose_words_were_all_taken_out_again_is_no_draft(phone: SinglePhone) -> None:
+    key = f"note:{TICKET.id}"
+    phone.store.save_draft(key, {"text": "门"})
+    phone.store.save_draft(key, {"text": "", "strokes": [], "rating": 0})
+    assert phone.store.draft(key) is None
+    assert phone.store.held().drafts == 0
+
+
+def test_a_picture_damaged_on_the_phone_is_made_whole_by_the_same_picture(phone: SinglePhone) -> None:
+    """Chosen once more from the album."""
+    phone.given(TICKET)
+    picture = a_picture(50_000)
+    saved(phone.actions.add_photo(TICKET.id, picture, PhotoSlot.BEFORE))
+    with phone.store._file.transaction():
+        phone.store._file.write("UPDATE photo_bytes SET bytes = ?", (picture[:-1] + b"x",))
+    saved(phone.actions.add_photo(TICKET.id, picture, PhotoSlot.AFTER))
+    assert phone.store.photo(hashlib.sha256(picture).hexdigest()) == picture
+
+
 # -- the file ---------------------------------------------------------------------------------------------------------
 
 

@@ -181,6 +181,14 @@ def test_what_is_being_typed_in_the_form_is_never_overwritten(phone: SinglePhone
     assert phone.store.draft(key) == {"text": "改到一半"}
 
 
+def test_a_form_that_was_emptied_is_in_nobodys_way(phone: SinglePhone) -> None:
+    """All that was typed has been taken out again: there is nothing that a correction could overwrite."""
+    lost = a_refused_note(phone)
+    phone.store.save_draft(f"note:{TICKET.id}", {"text": "正在写"})
+    phone.store.save_draft(f"note:{TICKET.id}", {"text": ""})
+    assert isinstance(phone.actions.begin_correction(lost.entry.id), Correction)
+
+
 def test_a_step_and_a_photo_are_recorded_again_as_they_were(phone: SinglePhone) -> None:
     """Their number was taken at the office (a store put back from a copy): nothing was wrong with them."""
     phone.given(an_assigned_ticket(id=TICKET.id))

@@ -1,11 +1,13 @@
 """What the office says is filed at once and whole; what of it cannot be read is kept aside and blocks nothing."""
 
+import sqlite3
 from typing import Any
 
 import msgspec
 import pytest
 
 from field_app.store import EntryState, Identity
+from field_app.store.tickets import Tickets
 from shared_schema.apply import Filing, apply
 from shared_schema.evidence import PhotoSlot
 from shared_schema.lifecycle import Status
@@ -177,6 +179,89 @@ def test_a_change_of_an_unknown_kind_is_kept_whole(phone: SinglePhone) -> None:
         b'{"change":"merge_tickets","position":1,"ticket":"x"}',
         b"7",
     ]
+
+
+def test_of_a_ticket_kept_aside_no_contact_stays_behind_either(phone: SinglePhone) -> None:
+    """What could not be read holds the customer's number, too: it goes when the ticket does."""
+    phone.given(TICKET)
+    phone.hears(raw_changes=[_put(TICKET, status="in_orbit", version=9)])
+    phone.hears(withdraws=[TICKET.id])
+    connection = phone.store._file._connection
+    assert connection is not None
+    connection.execute("VACUUM")
+    assert TICKET.customer.name.encode() in phone.path.read_bytes()
+    assert TICKET.customer.phone.encode() not in phone.path.read_bytes()
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_ticket_that_could_not_be_read_is_not_shown_to_the_next_person(phone: SinglePhone, leaves: bool) -> None:
+    """Not in the form it was known in, nor when a newer app can read what was kept aside."""
+    phone.given(TICKET)
+    phone.hears(raw_changes=[_put(TICKET, status="in_orbit", version=9)])
+    if leaves:
+        phone.store.leave()
+        assert phone.store.tickets() == []
+    phone.store.enrolled(Identity("device-2", "t-wang", "王师傅", "token-2"))
+    assert phone.store.tickets() == []
+    assert phone.store._aside.current("change") == []
+
+
+def test_a_verdict_kept_aside_does_not_come_after_a_newer_one(phone: SinglePhone) -> None:
+    """The office was restored and has judged anew: an app that can read its first word must not believe that."""
+    phone.given(TICKET)
+    entry = phone.entry(saved(phone.actions.accept(TICKET.id)))
+    phone.hears([encode({"id": entry.id, "sequence": 1, "filing": "postponed"})])
+    phone.hears(received_through=0)
+    phone.hears([verdict(entry, Filing.REFUSED, rejection=MoveNotAllowed("accept_ticket", Status.CANCELLED))])
+    with phone.store._transaction():
+        phone.store._file.write("UPDATE kept_aside SET raw = ?", (encode(verdict(entry)),))  # now it can be read
+    phone.restart()
+    assert phone.entry(entry.id).state is EntryState.REFUSED
+
+
+def test_a_ticket_that_a_newer_app_has_kept_takes_no_other_off_the_screen(phone: SinglePhone) -> None:
+    """The newer app has been taken back, and the office with it: everything is told anew in a form this one knows."""
+    other = an_assigned_ticket(number="260302-002")
+    phone.given(TICKET, other)
+    with phone.store._transaction():
+        body = encode(TICKET).replace(b'"assigned"', b'"in_orbit"')
+        phone.store._file.write("UPDATE tickets SET body = ? WHERE id = ?", (body, TICKET.id))
+    phone.restart()
+    assert [ticket.id for ticket in phone.store.tickets()] == [other.id]
+    saved(phone.actions.add_note(other.id, "门铃坏了"))
+    assert phone.store.next_exchange().cursor == 0
+    phone.hears(puts=[TICKET, other])
+    assert phone.store.ticket(TICKET.id) == TICKET
+
+
+def test_a_ticket_of_a_newer_form_is_withdrawn_like_any_other(phone: SinglePhone) -> None:
+    phone.given(TICKET)
+    with phone.store._transaction():
+        body = encode(TICKET).replace(b'"assigned"', b'"in_orbit"')
+        phone.store._file.write("UPDATE tickets SET body = ?", (body,))
+    phone.restart()
+    phone.hears(withdraws=[TICKET.id])
+    assert phone.store.withdrawn(TICKET.id) is None
+    assert phone.store.holding() == holding([])
+
+
+def test_a_phone_without_room_opens_all_the_same(phone: SinglePhone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tidying up can wait: what was recorded can be looked at, and sent, which is how room is made."""
+    phone.given(TICKET)
+    note = saved(phone.actions.add_note(TICKET.id, "门铃坏了"))
+    phone.given(an_assigned_ticket(number="260302-002"))
+    phone.hears(withdraws=[phone.store.tickets()[1].id])
+    phone.clock.move(days=3)
+
+    def no_room(_self: Tickets, _at: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr(Tickets, "forget_withdrawn_before", no_room)
+        phone.restart()
+    assert [ticket.id for ticket in phone.store.tickets()] == [TICKET.id]
+    assert phone.entry(note).id == note
+    saved(phone.actions.add_note(TICKET.id, "请敲门"))
 
 
 def test_a_withdrawn_ticket_leaves_the_list_and_keeps_what_waits_on_it(phone: SinglePhone) -> None:

@@ -1,6 +1,7 @@
 """What leaves a phone besides syncing: the rescue file; and why nobody leaves a phone that still holds something."""
 
 import asyncio
+import hashlib
 from base64 import b64decode
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from field_app.device.contract import Shared, Sharing, SharingFailed, SigningFai
 from field_app.device.desktop import DesktopDevice
 from field_app.state.leaving import InTheWay, Left, in_the_way, leave
 from field_app.state.phone import Phone
-from field_app.store import Held, Identity
+from field_app.store import Held, Identity, StorageUnavailable
 from field_app.sync import NotPossible, OfficeOverHttp, SyncEngine, WhyNot, make_rescue_file
 from shared_schema.apply import Filing
 from shared_schema.evidence import PhotoSlot
@@ -108,6 +109,20 @@ def test_nobody_else_can_read_or_alter_a_rescue_file(phone: SinglePhone, run: An
     with pytest.raises((InvalidTag, AssertionError)):
         opened(file, an_office_key(8))
     assert "地下室".encode() not in file
+
+
+def test_a_photo_the_disk_has_lost_keeps_nothing_else_from_leaving(phone: SinglePhone, run: Any) -> None:
+    """One page of the file is damaged. It is for such phones that there are rescue files."""
+    _, photos = with_work(phone)
+    phone.store.close()
+    data = bytearray(phone.path.read_bytes())
+    page = data.index(photos[0][1_000_000:1_000_100]) // 4096 * 4096
+    data[page : page + 4] = b"\xff\xff\xff\x00"  # where the photo goes on, by the page
+    phone.path.write_bytes(data)
+    phone.open()
+    with pytest.raises(StorageUnavailable):
+        phone.store.photo(hashlib.sha256(photos[0]).hexdigest())
+    holds(opened(run(rescued(phone)), OFFICE), phone, photos[1:])
 
 
 def test_a_device_that_cannot_sign_makes_an_unsigned_file(phone: SinglePhone, run: Any) -> None:
@@ -240,6 +255,26 @@ def test_somebody_else_starts_with_a_device_of_their_own(phone: SinglePhone, run
     assert phone.store.counts().operations == 0
     assert phone.store.next_exchange().entries == ()
     assert len(phone.store.raw_journal()) == 5
+
+
+def test_somebody_else_is_not_given_what_lies_half_typed(phone: SinglePhone, run: Any) -> None:
+    """Nothing waits to be sent; but what was typed would be nobody's, and on no screen."""
+    phone.hears(puts=[TICKET], reference=REFERENCE)
+    phone.store.save_draft(f"finish:{TICKET.id}", {"found": "写到一半"})
+    assert not phone.store.may_become_another()
+    run(the_app(phone).rescue())
+    assert phone.store.may_become_another()
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_nobody_shows_the_credential_of_the_one_before(phone: SinglePhone, leaves: bool) -> None:
+    """Not even before the phone has been told its new one."""
+    phone.hears(puts=[TICKET], reference=REFERENCE)
+    if leaves:
+        phone.store.leave()
+        assert phone.store.reference() is not None, "a rescue file can still be made"
+    phone.store.enrolled(Identity("device-2", "t-wu", "吴师傅", "token-2"))
+    assert phone.store.reference() is None
 
 
 def test_a_phone_with_nothing_held_is_left_without_more_ado(phone: SinglePhone, run: Any) -> None:
