@@ -27,16 +27,20 @@ class Phone(Struct):
 
     @classmethod
     async def open(cls, device: Device) -> "Phone":
-        """Raises StoreInUse or StorageMissing (device.contract)."""
+        """Raises StoreInUse or StorageMissing (device.contract), or StorageUnavailable; and may be tried again."""
         path = await device.persistence.open()
-        store = Store.open(
-            path,
-            device.persistence.flush,
-            now=device.now,
-            random_bytes=device.random_bytes,
-            monotonic=device.monotonic,
-            room_bytes=device.persistence.room_bytes,
-        )
+        try:
+            store = Store.open(
+                path,
+                device.persistence.flush,
+                now=device.now,
+                random_bytes=device.random_bytes,
+                monotonic=device.monotonic,
+                room_bytes=device.persistence.room_bytes,
+            )
+        except BaseException:
+            await device.persistence.close()  # else the next attempt would find it open elsewhere: here
+            raise
         client = httpx.AsyncClient(base_url=device.office_url, transport=device.http_transport())
         engine = SyncEngine(store, OfficeOverHttp(client, store), device)
         phone = cls(device, store, engine, Actions(store, engine), client)
@@ -48,14 +52,20 @@ class Phone(Struct):
         key = key_in(link)
         if key is None:
             return None
-        if self.device.belong_to(link):
-            self.client.base_url = httpx.URL(self.device.office_url)
+        office = self.device.office_url
+        self._belong_to(link)
         enrolled = await self.engine.enrol(key, device_name)
+        if office and not isinstance(enrolled, Identity):
+            self._belong_to(f"{office}/app/")  # the one that holds, or will hold, what was recorded here
         if isinstance(enrolled, Identity):
             # From now on there is something to lose, and the person has just trusted the app with it. Not waited for:
             # some browsers ask the person, who may not answer.
             self._ask_to_persist()
         return enrolled
+
+    def _belong_to(self, link: str) -> None:
+        if self.device.belong_to(link):
+            self.client.base_url = httpx.URL(self.device.office_url)
 
     def _ask_to_persist(self) -> None:
         self.asking = asyncio.get_running_loop().create_task(self.device.ask_to_persist())

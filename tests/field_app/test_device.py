@@ -13,6 +13,7 @@ from field_app.device.desktop import DesktopDevice
 from field_app.device.enrolment_link import key_in, office_in
 from field_app.device.phone import PhoneDevice
 from field_app.state.phone import Phone
+from field_app.store import StorageUnavailable
 from shared_schema.sync_protocol import Offline
 
 KEY = "yBNjyPKwoqRlASXkW0gQfF2BbWPpDumj"
@@ -62,6 +63,24 @@ def test_a_store_belongs_to_one_process_at_a_time(tmp_path: Path) -> None:
         await first.persistence.close()
         assert await second.persistence.open() == str(path)
         await second.persistence.close()
+
+    asyncio.run(story())
+
+
+def test_a_store_that_could_not_be_opened_is_let_go_of(tmp_path: Path) -> None:
+    """Or the second attempt, after room has been made, would be told that the app is open in another window."""
+
+    async def story() -> None:
+        path = tmp_path / "store.db"
+        path.write_bytes(b"no store at all" * 1000)
+        first = DesktopDevice(path)
+        with pytest.raises(StorageUnavailable):
+            await Phone.open(first)
+        path.write_bytes(b"")
+        phone = await Phone.open(DesktopDevice(path))
+        phone.store.close()
+        await phone.device.persistence.close()
+        assert first is not phone.device, "both are alive"
 
     asyncio.run(story())
 
@@ -159,6 +178,23 @@ def test_an_installed_app_asks_the_office_of_the_link_it_was_given(tmp_path: Pat
         assert await phone.enrol("short", "手机") is None
         assert isinstance(await phone.enrol(f"http://127.0.0.1:9/app/#enrol={KEY}", "手机"), Offline)
         assert str(phone.client.base_url).rstrip("/") == "http://127.0.0.1:9"
+        await phone.client.aclose()
+        phone.store.close()
+        await phone.device.persistence.close()
+
+    asyncio.run(story())
+
+
+def test_a_link_that_did_not_let_it_in_does_not_take_an_app_away_from_its_office(tmp_path: Path) -> None:
+    """The wrong code was scanned: what is recorded here is its own office's to receive, and so is its token."""
+
+    async def story() -> None:
+        own, other = "http://127.0.0.1:9/own", "http://127.0.0.1:9/other"
+        PhoneDevice(tmp_path).belong_to(f"{own}/app/#enrol={KEY}")
+        phone = await Phone.open(PhoneDevice(tmp_path))
+        assert isinstance(await phone.enrol(f"{other}/app/#enrol={KEY}", "手机"), Offline)
+        assert str(phone.client.base_url).rstrip("/") == own
+        assert PhoneDevice(tmp_path).office_url == own
         await phone.client.aclose()
         phone.store.close()
         await phone.device.persistence.close()
