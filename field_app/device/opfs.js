@@ -68,7 +68,8 @@
     const writeThrough = (name, bytes, position) => {
       try {
         const written = handles[name].write(bytes, { at: position });
-        sizes[name] = Math.max(sizes[name], position + written);
+        // Where only some of it was written, less is there than was promised when it was held.
+        sizes[name] = written < bytes.length ? handles[name].getSize() : Math.max(sizes[name], position + written);
         return written;
       } catch (fault) {
         sizes[name] = handles[name].getSize();  // some of it may have been written before the disk was full
@@ -179,9 +180,12 @@
     return {
       flush,
       close() {
-        flush();
-        FS.unmount(mountPoint);
-        for (const handle of Object.values(handles)) handle.close();
+        try {
+          flush();
+        } finally {
+          FS.unmount(mountPoint);
+          for (const handle of Object.values(handles)) handle.close();
+        }
       },
     };
   }

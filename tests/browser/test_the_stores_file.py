@@ -68,6 +68,38 @@ for number in range(40):
 store.close()
 """
 
+A_WRITE_IN_PART = """
+import os
+from field_app.device import browser
+browser.FOLDER, browser.MOUNT_POINT = "in-part", "/in-part"
+persistence = browser.BrowserPersistence()
+path = await persistence.open()
+told = []
+with open(f"{path}-journal", "w+b", buffering=0) as journal:
+    journal.write(bytes(100))
+    told.append(os.stat(f"{path}-journal").st_size)
+    js.writesInPart()
+    try:
+        persistence.flush()
+    except OSError:
+        told.append(os.stat(f"{path}-journal").st_size)
+await persistence.close()
+again = browser.BrowserPersistence()
+await again.open()
+told.append(os.stat(f"{path}-journal").st_size)
+"""
+
+WRITES_IN_PART = """() => {
+  self.writesInPart = () => {
+    const handles = FileSystemSyncAccessHandle.prototype;
+    const real = handles.write;
+    handles.write = function (bytes, options) {
+      handles.write = real;
+      return real.call(this, bytes.subarray(0, 10), options);
+    };
+  };
+}"""
+
 FLUSHED = "flushed"
 
 
@@ -98,6 +130,19 @@ def test_what_a_browser_flushes_and_when_saves_the_file_at_every_point(
     ]
     the_simulation_flushes_as_it_does(done)
     nothing_is_lost_wherever_it_ends(done, tmp_path, random.Random(7))
+
+
+def test_what_a_browser_wrote_only_in_part_is_told_and_counts_as_no_more_than_it_is(
+    office: Office, open_browser: Callable[..., Chromium]
+) -> None:
+    """What was held back was counted as written; then there was no room for all of it. The files are let go of all the
+    same, and can be opened once more on the same page."""
+    phone = AppOnScreen(open_browser("technician").start())
+    phone.open(f"{office.address}/app/")
+    worker = until(lambda: phone.page.workers[0] if phone.page.workers else None, "the worker Python runs in")
+    worker.evaluate(WRITES_IN_PART)
+    do_in_python(phone, "import js\n" + A_WRITE_IN_PART)
+    assert in_python(phone, "told") == [100, 10, 10]
 
 
 def the_simulation_flushes_as_it_does(done: Sequence[Done | str]) -> None:
