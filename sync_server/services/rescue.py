@@ -7,6 +7,7 @@ same file in again changes nothing.
 """
 
 import asyncio
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from shared_schema.rescue import DraftRecord, EnvelopeRecord, NotARescueFile, Ph
 from shared_schema.sync_protocol import OPERATIONS_PER_ROUND, Verdict
 from sync_server.clock import Clock, milliseconds
 from sync_server.services.operations import Arrived, arrived, receive
-from sync_server.services.photo_files import OutOfRoom, PhotoFiles, Stored
+from sync_server.services.photo_files import NotAPicture, OutOfRoom, PhotoFiles, Stored
 from sync_server.services.rescue_files import SealedFile, made_key_pair, sealed_file, unsealed
 from sync_server.services.signatures import is_signed_by
 from sync_server.storage import Reading, Storage, Writing
@@ -30,6 +31,7 @@ from sync_server.storage.attention import RescuedDraft, RescuedOperation
 from sync_server.storage.keys import RESCUE, DeviceKey, Secret
 from sync_server.storage.people import Person
 from sync_server.storage.rescues import Rescue
+from sync_server.storage.uploads import BEGIN, StoredUpload, UploadState, begun_row
 
 MAY_VOUCH = frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR})
 """Who may decide to believe a file that no key of its device stands behind."""
@@ -325,16 +327,44 @@ class _TakingIn:
 
     async def _keep_photo(self, head: PhotoRecord, body: bytes) -> None:
         files = self._photo_files
-        if files.is_set_aside(head.sha256) or await files.make_certain(head.sha256) is not None:
+        if files.is_set_aside(head.sha256):
             self._photos_known += 1
-            return
+            return await self._note_photo(head.sha256, len(body), UploadState.SET_ASIDE)
+        if (held_bytes := await files.make_certain(head.sha256)) is not None:
+            self._photos_known += 1
+            return await self._note_photo(head.sha256, held_bytes, UploadState.RECEIVED)
         if not files.has_room_for(len(body)):
             raise OutOfRoom
-        stored = await files.store(body)
-        if isinstance(stored, Stored) and stored.sha256 == head.sha256:
-            self.photos_new += 1
-        else:
-            self._photos_unfit += 1
+        match await files.store(body):
+            case Stored(sha256=head.sha256, size_bytes=size_bytes):
+                self.photos_new += 1
+                await self._note_photo(head.sha256, size_bytes, UploadState.RECEIVED)
+            case NotAPicture(sha256=head.sha256):
+                self._photos_unfit += 1
+                await self._note_photo(head.sha256, len(body), UploadState.SET_ASIDE)
+            case _:
+                self._photos_unfit += 1
+        return None
+
+    async def _note_photo(self, sha256: str, size_bytes: int, state: UploadState) -> None:
+        """As if the phone had sent it: whoever checks the office, or saves it, has to look for it from now on."""
+        at_ms = self._now_ms()
+        arrived = StoredUpload(
+            id=secrets.token_hex(16),
+            device=self._device,
+            person=self._person.id,
+            sha256=sha256,
+            size_bytes=size_bytes,
+            state=state,
+            begun_at_ms=at_ms,
+            expires_at_ms=at_ms,
+        )
+
+        def note(writing: Writing) -> None:
+            if not writing.uploads.has_arrived(arrived.person, sha256):
+                writing.execute(BEGIN, [begun_row(arrived)])
+
+        await self._storage.write(note)
 
     async def _keep_draft(self, head: DraftRecord, body: bytes, made_at_ms: int) -> None:
         draft = RescuedDraft(

@@ -118,6 +118,11 @@ class Uploads:
         count, size_bytes = self._connection.execute(wanted).one()
         return int(count), int(size_bytes)
 
+    def has_arrived(self, person: str, sha256: str) -> bool:
+        """Whether the person has brought these bytes, pictures or not."""
+        arrived = uploads.c.state != UploadState.UNFINISHED.value
+        return self._first((uploads.c.person == person) & (uploads.c.sha256 == sha256) & arrived) is not None
+
     def unfinished(self) -> list[StoredUpload]:
         return self._all(uploads.c.state == UploadState.UNFINISHED.value)
 

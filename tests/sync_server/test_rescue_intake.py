@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from litestar.testing import TestClient
 from msgspec.structs import replace
 
+from shared_schema.evidence import PhotoSlot
 from shared_schema.lifecycle import Role, Severity
-from shared_schema.operations import AddNote, AssignTicket, CloseTicket, ConfirmTicket
+from shared_schema.operations import AddNote, AddPhoto, AssignTicket, CloseTicket, ConfirmTicket
 from shared_schema.rescue import Record
 from shared_schema.ticket import Ticket, Window
 from sync_server.app import create_app
@@ -26,6 +27,7 @@ from sync_server.services.operations import arrived, receive
 from sync_server.services.photo_files import OutOfRoom, PhotoFiles
 from sync_server.services.rescue import RescueDesk, RescueRefused, RescueReport
 from sync_server.services.rescue_files import made_key_pair
+from sync_server.services.verification import Problem, verify
 from sync_server.settings import Settings
 from sync_server.storage import Storage, Writing
 from sync_server.storage.keys import RESCUE, LearntBy, Secret
@@ -346,6 +348,26 @@ def test_a_photo_that_the_office_has_damaged_comes_out_of_the_file_anew(desk: De
     assert (report.photos_new, report.photos_known) == (1, 0)
     assert path.read_bytes() == picture
     assert [kept.read_bytes() for kept in (desk.file.parent / "data" / "damaged").iterdir()] == [damaged]
+
+
+def test_a_photo_that_came_in_a_file_is_missed_when_it_is_gone(desk: Desk) -> None:
+    """Its phone may be gone as well: nobody may be told that the photo is still on it."""
+    picture, none = a_picture(), b"no picture"
+    for bytes_ in (picture, none):
+        sha256 = hashlib.sha256(bytes_).hexdigest()
+        desk.phone.write(desk.ticket, AddPhoto(sha256, len(bytes_), "image/jpeg", PhotoSlot.BEFORE))
+    file = desk.sealed(*desk.journal(), a_photo(picture), a_photo(none))
+    folder = desk.file.parent / "data"
+    for _ in range(2):
+        desk.taken_in(file)
+        assert verify(desk.storage, folder, tell=lambda *_: None).findings == ()
+    for path in [*folder.glob("photos/*/*"), *folder.glob("set-aside/*")]:
+        path.unlink()
+    problems = verify(desk.storage, folder, tell=lambda *_: None).problems
+    assert {(each.what, each.about) for each in problems} == {
+        (Problem.PHOTO_MISSING, hashlib.sha256(picture).hexdigest()),
+        (Problem.SET_ASIDE_MISSING, hashlib.sha256(none).hexdigest()),
+    }
 
 
 def test_a_full_disk_stops_the_taking_in_and_nothing_is_lost(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
