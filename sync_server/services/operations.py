@@ -440,10 +440,11 @@ def _concerned(fresh: Sequence[Arrived]) -> set[str]:
 
 
 def _merged(after: Ticket, into: Kept | None) -> Ticket | Rejection:
-    """What a duplicate is merged into must be there, and not be a duplicate itself."""
+    """What a duplicate is merged into must be there and go on: a colleague may have ended it in the meantime, as a
+    duplicate itself or otherwise, and the customer's request would be nobody's."""
     if into is None:
         return UnknownTicket()
-    return after if into.ticket.duplicate_of is None else ChangedMeanwhile()
+    return ChangedMeanwhile() if into.ticket.status in OVER else after
 
 
 def _loses(before: Kept, after: Ticket) -> str | None:

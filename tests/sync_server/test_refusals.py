@@ -9,6 +9,7 @@ from shared_schema.operations import (
     Actor,
     AddNote,
     AnswerRefusal,
+    CancelTicket,
     CloseTicket,
     MergeDuplicate,
     Operation,
@@ -190,6 +191,16 @@ def test_a_duplicate_needs_something_to_be_merged_into(office: Office) -> None:
     office.decide(other, MergeDuplicate(third))
     assert office.decide(ticket, MergeDuplicate(other)).rejection == ChangedMeanwhile()
     assert office.ticket(ticket).status is Status.RECEIVED
+
+
+def test_a_duplicate_is_not_merged_into_what_a_colleague_has_ended_meanwhile(office: Office) -> None:
+    """The page offered it while it was open; the customer's request would go on in no ticket at all."""
+    ticket, other = office.received(), office.received()
+    office.decide(other, CancelTicket("客户不再需要"))
+    assert office.decide(ticket, MergeDuplicate(other)).rejection == ChangedMeanwhile()
+    assert office.ticket(ticket).status is Status.RECEIVED
+    office.decide(other, ReopenTicket("客户又需要了"))
+    assert office.decide(ticket, MergeDuplicate(other)).rejection is None
 
 
 def test_two_dispatchers_cannot_merge_two_tickets_into_each_other(office: Office) -> None:
