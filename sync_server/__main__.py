@@ -20,8 +20,9 @@ from sync_server import backup_commands
 from sync_server.accounts.command_line import add_commands
 from sync_server.app import create_app
 from sync_server.clock import SystemClock
+from sync_server.services.backups import opened
 from sync_server.settings import PREFIX, Settings, SettingUnusable, from_environment
-from sync_server.storage import Storage, StorageUnavailable
+from sync_server.storage import StorageUnavailable
 
 GRACEFUL_SECONDS = 5
 """How long open answers may take when the server is told to stop; event streams are cut then."""
@@ -119,7 +120,7 @@ def serve(settings: Settings, greeting: Callable[[Settings], str] | None = None)
         return _complain(f"cannot listen on {settings.host}:{settings.port}: {fault.strerror}", _FAILED)
     settings = replace(settings, port=listening.getsockname()[1])
     with listening:
-        storage = Storage.open(settings.database)
+        storage = opened(settings)
         try:
             app = create_app(settings, storage, SystemClock())
             config = uvicorn.Config(

@@ -20,6 +20,7 @@ from shared_schema.identifiers import PersonId
 from shared_schema.lifecycle import Role
 from sync_server.accounts.accounts import SHORTEST_PASSWORD, Accounts, PasswordUnfit
 from sync_server.clock import SystemClock
+from sync_server.services.backups import opened
 from sync_server.settings import Settings
 from sync_server.storage import Storage
 from sync_server.storage.people import LoginTaken, Person
@@ -94,7 +95,7 @@ def _password_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(task: _Task, arguments: argparse.Namespace, settings: Settings) -> int:
-    storage = Storage.open(settings.database)
+    storage = opened(settings)
     accounts = Accounts(storage, settings, SystemClock())
     try:
         asyncio.run(task(arguments, accounts, storage))

@@ -35,7 +35,7 @@ from sync_server.clock import milliseconds
 from sync_server.services.file_hashes import file_hash
 from sync_server.services.verification import Tell
 from sync_server.settings import Settings
-from sync_server.storage import Storage, Writing, copies
+from sync_server.storage import Storage, StorageUnavailable, Writing, copies
 from sync_server.storage.engine import UNFINISHED
 
 FORMAT = 1
@@ -256,6 +256,20 @@ def damaged_files(folder: Path, manifest: Manifest, tell: Tell) -> tuple[str, ..
 # -- putting one back --------------------------------------------------------------------------------------------------
 
 
+def opened(settings: Settings) -> Storage:
+    """The office's database, brought to the newest form. Raises StorageUnavailable, also while a restore into the
+    office's folder has not finished: PostgreSQL's is empty until its last step, and would begin an office from nothing.
+    """
+    if _staged(settings).exists():
+        raise StorageUnavailable(f"a restore into {settings.data} has not finished; run doorstep restore again")
+    return Storage.open(settings.database)
+
+
+def _staged(settings: Settings) -> Path:
+    """The database that is being put together. It is there from a restore's first step to its last."""
+    return Path(f"{settings.database_file or settings.data / DATABASE}{UNFINISHED}")
+
+
 def restore(folder: Path, settings: Settings, now: datetime, tell: Tell, *, despite_damage: bool = False) -> Manifest:
     """Make the office in the empty data folder (and empty database) of `settings` what it was when `folder` was made.
 
@@ -264,7 +278,12 @@ def restore(folder: Path, settings: Settings, now: datetime, tell: Tell, *, desp
     starts anew in the same folder.
     """
     manifest = manifest_of(folder)
-    staged = Path(f"{settings.database_file or settings.data / DATABASE}{UNFINISHED}")
+    staged = _staged(settings)
+    if _was_filled(settings, staged, manifest):
+        with _alone_in(settings.data):
+            staged.unlink(missing_ok=True)
+            _flush_folder(staged.parent)
+        return manifest
     _require_empty(settings, staged)
     damaged = damaged_files(folder, manifest, tell)
     if DATABASE in damaged or DATABASE not in {each.path for each in manifest.files}:
@@ -303,6 +322,22 @@ def _put_all_back(folder: Path, wanted: list[KeptFile], settings: Settings, stag
         _put_back(folder / each.path, settings.data / each.path, each.sha256)
     for kept in FOLDERS:
         _flush_folders(settings.data / kept)
+
+
+def _was_filled(settings: Settings, staged: Path, manifest: Manifest) -> bool:
+    """Whether all that a killed restore of this backup has left undone is to say that it has finished.
+
+    A restore goes on in the feed where no other does, so that it is known again.
+    """
+    if settings.database_file is not None or not staged.exists():
+        return False
+    filled = copies.last_restore(settings.database)
+    if filled is None or filled.backed_up_at_ms != milliseconds(manifest.made_at):
+        return False
+    try:
+        return copies.last_restore(f"sqlite:///{staged}") == filled
+    except StorageUnavailable:  # not even that was copied whole: what is in the database came another way
+        return False
 
 
 def _require_empty(settings: Settings, staged: Path) -> None:

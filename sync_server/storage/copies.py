@@ -16,11 +16,23 @@ from msgspec import Struct
 
 from sync_server.storage import migrations
 from sync_server.storage.engine import StorageUnavailable, address_of, translated
+from sync_server.storage.feed import Feed, Restore, restores
 from sync_server.storage.metadata import metadata
 from sync_server.storage.migrations import is_known, newest
 from sync_server.storage.uploads import UploadState
 
-__all__ = ["Copied", "NoOffice", "NotEmpty", "copy_out", "describe", "fill", "is_empty", "is_known", "newest"]
+__all__ = [
+    "Copied",
+    "NoOffice",
+    "NotEmpty",
+    "copy_out",
+    "describe",
+    "fill",
+    "is_empty",
+    "is_known",
+    "last_restore",
+    "newest",
+]
 
 _ROWS = 500
 _BUSY_SECONDS = 30.0
@@ -95,6 +107,14 @@ def is_empty(url: str) -> bool:
     """Whether the PostgreSQL database there has no table yet. Raises StorageUnavailable."""
     with _speaking(), _connected(address_of(url)) as connection:
         return not sa.inspect(connection).get_table_names()
+
+
+def last_restore(url: str) -> Restore | None:
+    """The newest restore by which the database at `url` came to be; None where there was none. Raises
+    StorageUnavailable."""
+    with _speaking(), _connected(address_of(url)) as connection:
+        known = sa.inspect(connection).has_table(restores.name)
+        return next(reversed(Feed(connection).restores()), None) if known else None
 
 
 @contextmanager

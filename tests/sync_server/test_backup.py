@@ -28,7 +28,7 @@ from sync_server.services import backups
 from sync_server.services.photo_files import PhotoFiles, Stored
 from sync_server.services.verification import Note, verify
 from sync_server.settings import Settings
-from sync_server.storage import Storage, StorageUnavailable, migrations
+from sync_server.storage import Storage, StorageUnavailable, copies, migrations
 from sync_server.storage.copies import describe
 from sync_server.storage.metadata import metadata
 from sync_server.storage.uploads import BEGIN, StoredUpload, UploadState, begun_row
@@ -440,6 +440,44 @@ def test_a_restore_that_is_killed_is_no_office_and_is_finished_by_making_it_agai
     assert main(["verify", "--data", str(target), "--quiet"]) == 0, capsys.readouterr().out
     assert photos(target) == photos(data)
     assert not list(target.glob("*restoring*"))
+
+
+class Killed(BaseException):
+    pass
+
+
+def killed(*_: object) -> None:
+    raise Killed
+
+
+def test_a_restore_into_postgresql_that_is_killed_is_no_office_either(
+    data: Path,
+    backup: Path,
+    tmp_path: Path,
+    empty_postgresql: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Before the database is filled, and when it has been and nobody has said so: the same command finishes it."""
+    target = Settings(data=tmp_path / "restored", database_url=empty_postgresql())
+    monkeypatch.setenv("DOORSTEP_DATABASE_URL", target.database)
+    filling = copies.fill
+    for last_step in (killed, lambda url, copy: killed(filling(url, copy))):
+        monkeypatch.setattr(copies, "fill", last_step)
+        with pytest.raises(Killed):
+            backups.restore(backup, target, LATER, quietly)
+        for command in (["serve", "--port", "0"], ["people", "list"]):
+            assert main([*command, "--data", str(target.data)]) == 1
+            assert "has not finished" in capsys.readouterr().err
+    monkeypatch.undo()
+    other = backups.back_up(Settings(data=data), tmp_path / "backups", LATER, quietly).folder
+    with pytest.raises(backups.BackupFault, match="is not empty"):
+        backups.restore(other, target, LATER, quietly)
+    backups.restore(backup, target, LATER, quietly)
+    assert not list(target.data.glob("*restoring*"))
+    again = backups.opened(target)
+    assert verify(again, target.data, tell=quietly).problems == ()
+    again.close()
 
 
 # -- while others write -----------------------------------------------------------------------------------------------
