@@ -261,7 +261,7 @@ def opened(settings: Settings) -> Storage:
     office's folder has not finished: PostgreSQL's is empty until its last step, and would begin an office from nothing.
     """
     if _staged(settings).exists():
-        raise StorageUnavailable(f"a restore into {settings.data} has not finished; run doorstep restore again")
+        raise StorageUnavailable("a restore into its folder has not finished; run doorstep restore again")
     return Storage.open(settings.database)
 
 
