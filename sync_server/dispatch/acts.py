@@ -156,6 +156,8 @@ def typed_window(form: Form, display: Display) -> Window | None:
 
 def _read_assign(form: Form, _ticket: Ticket, display: Display) -> op.Operation | None:
     window = typed_window(form, display)
+    if window is not None and window.end.astimezone(display.zone).date() < display.today:
+        form.fault("date", "fault.day_over")
     technician = form.value("technician")
     if not technician:
         form.fault("technician", "fault.technician")
@@ -179,9 +181,9 @@ def _read_assign(form: Form, _ticket: Ticket, display: Display) -> op.Operation 
 # -- correcting -------------------------------------------------------------------------------------------------------
 
 
-def product_typed(form: Form) -> Product:
+def product_typed(form: Form, today: date) -> Product:
     """The product's fields, as in intake and in corrections."""
-    return Product(
+    product = Product(
         category=form.line("category", required=True),
         model=form.line("model", required=True),
         serial=form.line("serial"),
@@ -189,6 +191,11 @@ def product_typed(form: Form) -> Product:
         purchased_on=form.day("purchased_on"),
         warranty_until=form.day("warranty_until"),
     )
+    if product.purchased_on and product.purchased_on > today:
+        form.fault("purchased_on", "fault.purchase_to_come")
+    if product.purchased_on and product.warranty_until and product.warranty_until < product.purchased_on:
+        form.fault("warranty_until", "fault.warranty_before_purchase")
+    return product
 
 
 def customer_typed(form: Form) -> Customer | None:
@@ -246,8 +253,8 @@ def seen_values(form: Form) -> dict[str, str]:
     return customer_values(seen[0]) | product_values(seen[1]) if seen else {}
 
 
-def _read_correct(form: Form, ticket: Ticket, _display: Display) -> op.Operation | None:
-    customer, product, seen = customer_typed(form), product_typed(form), _seen(form)
+def _read_correct(form: Form, ticket: Ticket, display: Display) -> op.Operation | None:
+    customer, product, seen = customer_typed(form), product_typed(form, display.today), _seen(form)
     if seen is None:  # then it is not known what is being overwritten
         seen = msgspec.structs.replace(ticket.customer, name="?"), ticket.product
     if customer is None or form.faults:

@@ -1,5 +1,6 @@
 """Taking a request: the form for a new ticket, and the tickets that may be about the same thing while it is typed."""
 
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -95,7 +96,7 @@ async def take_request(
         form.put(name, form.identifier(name) or new_id(clock))
     photos = await photos_typed(files(data, "photos"), form, photo_files)
     photos += _kept(all_texts(data, "kept_photo"), photo_files)
-    operation = await _typed(form, desk)
+    operation = await _typed(form, desk, reader.display.today)
     kept = list({photo.sha256: None for photo in photos})
     similar = await desk.similar(phone=form.value("phone")[:200], serial=form.value("serial")[:200])
     if operation is None:
@@ -111,14 +112,12 @@ async def take_request(
     return Redirect(f"/tickets?chosen={ticket_id}", status_code=303)
 
 
-async def _typed(form: Form, desk: Desk) -> CreateTicket | None:
+async def _typed(form: Form, desk: Desk, today: date) -> CreateTicket | None:
     """The request as typed, or None with the faults noted on the form."""
-    customer, product = customer_typed(form), product_typed(form)
+    customer, product = customer_typed(form), product_typed(form, today)
     kind, channel = form.choice("ticket_kind", Kind), form.choice("channel", Channel)
     problem, wished_time = form.words("problem", required=True), form.line("wished_time")
     linked = await _linked(form, desk)
-    if product.purchased_on and product.warranty_until and product.warranty_until < product.purchased_on:
-        form.fault("warranty_until", "fault.warranty_before_purchase")
     if form.faults or customer is None or kind is None or channel is None:
         return None
     try:

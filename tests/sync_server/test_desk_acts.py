@@ -188,6 +188,16 @@ def test_somebody_who_has_left_cannot_be_chosen(office: Office) -> None:
     assert SAY("rejection.unknown_technician") in answer.page.text
 
 
+def test_a_visit_on_a_day_that_is_over_is_said_at_the_field(office: Office) -> None:
+    """Earlier today it may be: what was agreed by word is written down a little later."""
+    browser, ticket = signed_in(office), confirmed(office)
+    hours = {"start": "06:00", "end": "08:00"}
+    answer = browser.act(ticket, "assign_ticket", technician="t-chen", date="2026-03-01", **hours)
+    assert answer.status == 422
+    assert SAY("fault.day_over") in answer.page.text
+    assert browser.act(ticket, "assign_ticket", technician="t-chen", date="2026-03-02", **hours).status == 303
+
+
 def test_a_window_typed_backwards_is_said_at_the_field(office: Office) -> None:
     browser, ticket = signed_in(office), confirmed(office)
     typed = {"date": "2026-03-03", "start": "16:00", "end": "14:00"}

@@ -77,6 +77,19 @@ def test_dates_in_the_wrong_order_are_noticed(office: Office) -> None:
     assert SAY("fault.warranty_before_purchase") in answer.page.text
 
 
+def test_a_purchase_that_is_still_to_come_is_noticed(office: Office) -> None:
+    """The office's day counts, here and in a correction: a mistyped year would make a warranty of it."""
+    browser = signed_in(office)
+    answer = take(browser, purchased_on="2026-03-03", warranty_until="")
+    assert answer.status == 422
+    assert SAY("fault.purchase_to_come") in answer.page.text
+    assert take(browser, purchased_on="2026-03-02", warranty_until="").status == 303
+    (ticket,) = all_tickets(office)
+    answer = browser.act(ticket.id, "correct_details", purchased_on="2062-03-02")
+    assert answer.status == 422
+    assert SAY("fault.purchase_to_come") in answer.page.text
+
+
 def test_a_form_sent_twice_makes_one_ticket(office: Office) -> None:
     browser = signed_in(office)
     form = browser.get("/tickets/new").page.form("/tickets/new")
