@@ -13,7 +13,9 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 from msgspec import Struct
 
+from shared_schema import wire
 from shared_schema.ticket import Ticket
+from shared_schema.wire import Unreadable
 from sync_server.accounts import Accounts
 from sync_server.clock import moment
 from sync_server.dispatch.forms import texts
@@ -152,10 +154,8 @@ def _words_in(raw: bytes) -> str:
 
 
 def _decoded(raw: bytes) -> Any:
-    try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        return None
+    value = wire.decode(raw, object)
+    return None if isinstance(value, Unreadable) else value
 
 
 def _lines(value: object, place: str) -> list[str]:

@@ -169,6 +169,17 @@ def test_an_operation_that_nobody_can_read_is_shown_as_it_came(office: Office) -
     assert f"previous_hash: {FIRST_HASH}" in opened.text
 
 
+def test_an_operation_that_is_no_text_does_not_hide_what_else_waits(office: Office) -> None:
+    phone, browser = office.phone(), signed_in(office)
+    raw = phone.write(office.assigned(), AddNote("坏了的字"))
+    phone.journal.raw[-1] = raw.replace("坏".encode(), b"\xff\xfe")
+    phone.sync()
+    opened = browser.get(f"/attention?chosen=refused:phone-t-chen:1:{phone.journal.last_hash}")
+    assert kinds_on(opened.page) == ["refused"]
+    assert "了的字" in opened.page.text
+    assert browser.send("/attention/seen/one", opened.page.form("/attention/seen/one")).status == 303
+
+
 def test_an_operation_nested_as_nothing_of_ours_is_can_be_read_and_seen(office: Office) -> None:
     """Deeper than its lines can be told apart, and not as deep as JSON can be."""
     phone, browser = office.phone(), signed_in(office)
