@@ -6,11 +6,12 @@ Unlike the other areas this one reads whole tables, in the orders in which their
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 
+from shared_schema import wire
 from shared_schema.ticket import Ticket
+from shared_schema.wire import Unreadable
 from sync_server.storage import migrations
 from sync_server.storage.attention import refusals, rescued_drafts, rescued_operations
 from sync_server.storage.journal import Entry, Head, journals, operations, set_aside
@@ -21,8 +22,6 @@ from sync_server.storage.uploads import UploadState, uploads
 
 _AT_ONCE = 500
 """Rows fetched at a time."""
-
-_ticket = msgspec.json.Decoder(Ticket)
 
 
 class TicketRow(Struct, frozen=True):
@@ -124,9 +123,8 @@ class Audit:
         names = [column.name for column in tickets.c]
         for values in self._stream(sa.select(tickets).order_by(self._bytewise(tickets.c.id))):
             row = dict(zip(names, values, strict=True))
-            try:
-                ticket = _ticket.decode(row["data"])
-            except msgspec.MsgspecError:
+            ticket = wire.decode(row["data"], Ticket)
+            if isinstance(ticket, Unreadable):
                 yield TicketRow(row["id"], row["position"], None, ())
                 continue
             expected = columns_of(

@@ -268,6 +268,7 @@ SPOILT = {
         replaced("tickets", "data", "门铃坏了", "门铃很好", "1"), Problem.TICKET_DIFFERS
     ),
     "a ticket cannot be read": Spoilt(sql("UPDATE tickets SET data = X'7B7D'"), Problem.TICKET_DIFFERS),
+    "a ticket is no text": Spoilt(sql("UPDATE tickets SET data = X'7B226964223A22FF227D'"), Problem.TICKET_DIFFERS),
     "a ticket is gone": Spoilt(sql("DELETE FROM tickets WHERE technician = 't-chen'"), Problem.TICKET_MISSING),
     "the operations of a ticket are gone": Spoilt(
         sql("DELETE FROM operations WHERE ticket = (SELECT max(id) FROM tickets)"), Problem.TICKET_UNEXPLAINED
