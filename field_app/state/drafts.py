@@ -17,7 +17,8 @@ class Draft:
     def __init__(self, app: AppState, key: str) -> None:
         self._app = app
         self._key = key
-        self.values: dict[str, object] = dict(app.phone.store.draft(key) or {})
+        self._typed: dict[str, object] = {}
+        self.values: dict[str, object] = self._kept()
 
     def text(self, field: str, otherwise: str = "") -> str:
         value = self.values.get(field, otherwise)
@@ -28,8 +29,13 @@ class Draft:
         return value if isinstance(value, int) else 0
 
     def keep(self, field: str, value: object) -> None:
-        self.values[field] = value
+        """A page that lies beneath another may keep in the same draft: of each only what was typed there counts."""
+        self._typed[field] = value
+        self.values = self._kept() | self._typed
         self._app.phone.store.save_draft(self._key, self.values)
+
+    def _kept(self) -> dict[str, object]:
+        return dict(self._app.phone.store.draft(self._key) or {})
 
 
 def use_draft(app: AppState, key: str) -> Draft:

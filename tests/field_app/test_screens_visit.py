@@ -364,6 +364,27 @@ def test_the_customer_may_give_the_phone_back_and_only_the_technician_goes_on(ha
     hand.does(visit)
 
 
+def test_half_a_signature_is_there_after_the_customer_went_back_for_another_word(hand: Hand) -> None:
+    """The page before lies beneath that of the signature all the while, and keeps in the same draft."""
+    ticket = an_assigned_ticket()
+    hand.given(ticket)
+
+    async def visit(screen: Screen) -> None:
+        await hand_over(screen, ticket)
+        await screen.tap("rating-4")
+        await screen.tap("accept")
+        await screen.draw("signature-pad", [[(10, 10), (60, 90)]])
+        await screen.tap("back")
+        await screen.type("comment", "谢谢")
+        await screen.tap("accept")
+        await screen.draw("signature-pad", [[(20, 20), (30, 90)]])
+        await screen.tap("signature-submit")
+
+    hand.does(visit)
+    (sign_off,) = hand.ticket(ticket.id).sign_offs
+    assert (sign_off.comment, len(sign_off.signature.strokes)) == ("谢谢", 2)
+
+
 def test_a_ticket_cancelled_while_the_customer_reads_is_not_called_signed(hand: Hand) -> None:
     ticket = an_assigned_ticket()
     hand.given(ticket)
