@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from datetime import timedelta
 
 from shared_schema.evidence import PhotoSlot, Signature, Statement, digest
@@ -59,6 +60,15 @@ def a_visit(phone: Phone, ticket: str, *, signed: bool = True) -> Statement:
 def numbers_on(browser: Browser, address: str) -> list[str]:
     page = browser.get(address).page
     return [attributes["data-id"] for tag, attributes in page.elements if tag == "tr" and "data-id" in attributes]
+
+
+def test_the_list_has_a_heading_and_every_column_a_name(office: Office) -> None:
+    """For those who have the page read aloud; the eye is told by the place and the icons."""
+    answer = signed_in(office).get("/tickets")
+    assert len(re.findall("<h1", answer.text)) == 1
+    columns = re.findall(r"<th [^>]*>(.*?)</th>", answer.text, re.DOTALL)
+    assert len(columns) == 9
+    assert all(re.sub("<[^>]+>", "", words).strip() for words in columns)
 
 
 def test_the_list_shows_every_ticket_with_words_for_its_state(office: Office) -> None:

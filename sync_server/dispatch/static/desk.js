@@ -446,6 +446,13 @@
   let dirty = false;
   document.addEventListener("input", (event) => {
     if (event.target.closest("[data-keep-draft]")) dirty = true;
+    // The ticket to merge into is looked up while it is typed: what was said about another number is over.
+    const doubted = event.target.closest(".merge-into [aria-invalid]");
+    if (doubted) {
+      all(".fault", doubted.closest(".field")).forEach((fault) => fault.remove());
+      doubted.removeAttribute("aria-invalid");
+      doubted.removeAttribute("aria-describedby");
+    }
   });
   document.addEventListener("submit", (event) => {
     dirty = false;
