@@ -18,12 +18,13 @@ from shared_schema import wire
 from shared_schema.apply import Filing, apply, filing
 from shared_schema.identifiers import TicketId
 from shared_schema.lifecycle import OFFICE_ROLES, OVER, Role
-from shared_schema.operations import AnswerRefusal, AssignTicket, Envelope, MergeDuplicate, kind_of
+from shared_schema.operations import AnswerRefusal, AssignTicket, CreateTicket, Envelope, MergeDuplicate, kind_of
 from shared_schema.rejections import (
     ChangedMeanwhile,
     JournalBroken,
     NotThisDevice,
     Rejection,
+    RoleNotAllowed,
     SequenceTaken,
     UnknownTechnician,
     UnknownTicket,
@@ -400,6 +401,8 @@ class _Taking:
         if envelope.previous_hash != self._last_hash:
             self._broken_at = self._broken_at or self._at_ms
             return JournalBroken()
+        if isinstance(envelope.operation, CreateTicket) and self.device != OFFICE:
+            return RoleNotAllowed(envelope.actor.role)  # whoever's phone it is: numbers are allotted at the desk
         if isinstance(envelope.operation, AssignTicket) and not self._is_technician(envelope.operation.technician):
             return UnknownTechnician()
         after = apply(envelope, before.ticket if before else None)

@@ -9,12 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
-from shared_schema.lifecycle import Severity
+from shared_schema.lifecycle import Severity, Status
 from shared_schema.operations import AcceptTicket, AddNote, AssignTicket, CancelTicket, GradeTicket
+from shared_schema.rejections import RoleNotAllowed
 from sync_server.settings import Settings
+from sync_server.storage.tickets import TicketFilter
 from tests.builders.tickets import a_request
 from tests.sync_server.desk_browser import signed_in
-from tests.sync_server.office import CHEN, WANG, Office, verdicts_of
+from tests.sync_server.office import CHEN, LIN, WANG, Office, new_id, verdicts_of
 from tests.sync_server.test_uploads import Sender, a_picture, address, phone, received, sha256
 
 __all__ = ["address", "phone"]
@@ -69,6 +71,19 @@ def test_somebody_elses_ticket_is_answered_like_one_that_does_not_exist(office: 
     assert len(verdicts) == len(chen.journal.raw)
     assert {verdict.version for verdict in verdicts} == {0}
     assert ticket not in chen.tickets
+
+
+def test_a_dispatchers_phone_takes_no_number_that_the_desk_allots(office: Office) -> None:
+    """Neither one that is taken, with which nothing behind it would ever be heard, nor the next customer's."""
+    ticket = office.received(number="260302-001")
+    phone = office.phone(LIN)
+    for number in ("260302-001", "260302-002"):
+        phone.write(new_id(), a_request(number=number))
+    phone.write(ticket, AddNote("客户来过电话"))
+    assert [verdict.rejection for verdict in phone.sync()] == [RoleNotAllowed(LIN.role)] * 2 + [None]
+    assert office.storage.read_now(lambda reading: reading.tickets.count_by_status(TicketFilter())) == {
+        Status.RECEIVED: 1
+    }
 
 
 def test_what_a_phone_says_is_text_on_every_page(office: Office) -> None:
