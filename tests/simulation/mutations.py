@@ -22,7 +22,7 @@ from shared_schema.apply import Filing, apply, filing
 from shared_schema.identifiers import uuid7
 from shared_schema.sync_protocol import Verdict
 from shared_schema.ticket import Ticket
-from sync_server.services import desk, operations, photo_files, rescue, rounds
+from sync_server.services import desk, operations, photo_files, rescue, rounds, scrubbing
 from sync_server.storage import Writing, feed
 from sync_server.storage import engine as storage_engine
 from sync_server.sync import uploads
@@ -187,6 +187,27 @@ MUTATIONS = (
                 photo_files.PhotoFiles, "_take_whole", "if hashlib.sha256(data).hexdigest() != sha256:", "if False:"
             ),
         ),
+    ),
+    _one(
+        "a photo that the disk has altered passes for whole",
+        photo_files.PhotoFiles,
+        "looked_at",
+        "if is_whole else Fault.DAMAGED",
+        "",
+    ),
+    _one(
+        "a photo that is gone is not missed",
+        scrubbing.PhotoScrub,
+        "look_at_some",
+        "sorted(expected.difference(names[:done]))",
+        "()",
+    ),
+    _one(
+        "nobody is asked for a photo that the disk has damaged",
+        scrubbing.PhotoScrub,
+        "is_set_back",
+        "if device not in self._recalled:",
+        "if True:",
     ),
     # -- the phone ----------------------------------------------------------------------------------------------------
     _one(

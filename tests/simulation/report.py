@@ -29,6 +29,8 @@ words); do not edit.
   phone and the loss of power at any moment, and stays visible on the phone until the office holds it.
 * **Received by the office** is said after the office's commit, of a photo after its bytes were verified and flushed.
   What was called received survives the death and the loss of power of the office.
+* What the office's disk has **damaged or lost of a photo after that** the office notices by itself, in bounded time,
+  says so at the desk, and has it brought anew by a phone that still holds it.
 * Every operation is at the office **exactly once, with exactly one verdict**, as it was entered, however often it was
   sent. What is refused stays on the phone until its technician has made something of it.
 * Photos arrive **byte for byte** as they were taken.
@@ -41,8 +43,9 @@ words); do not edit.
   and everything comes to rest; no phone ever asks without end.
 
 What no program can hold: a phone that is lost with work nobody else has, a store put back to an old copy by hand,
-what the desk did after the backup that was restored, and a rescue file of a phone that was enrolled after it. The
-simulation accounts for exactly those operations, one by one; nothing else may be missing.
+what the desk did after the backup that was restored, a rescue file of a phone that was enrolled after it, and a photo
+that the office's disk has damaged and no phone has any more. The simulation accounts for exactly those operations and
+photos, one by one; nothing else may be missing.
 
 ## What the simulation does
 
@@ -58,6 +61,9 @@ whenever it is repeated.
   like the browser's (where fsync does nothing, and `opfs.js` says what is flushed when). Death comes between any two
   writes; after each, `PRAGMA integrity_check`. The copy kept during an update, which is no SQLite file, lies on the
   same disks.
+* **The office's disk rots**: photos that were received are altered, cut short or gone, and nobody says so. The
+  production code looks at all of them every simulated hour; a quarter of an hour later there must be an alarm for each
+  that is not whole, and for no other, and in the end every one that is on some phone must be whole.
 * **One phone's file alone** (`tests/simulation/one_file.py`) is ended at as many moments as it has: while things are
   recorded, rolled back, answered, while the disk is full, while an update changes it or is taken back, after an old
   copy was put in its place, and while the next start repairs what it finds. It must be whole, and hold exactly what

@@ -38,7 +38,7 @@ from tests.simulation import plain_files, sqlite_vfs
 from tests.simulation.invariants import Invariants
 from tests.simulation.ledger import Ledger, RescueFile
 from tests.simulation.loop import VirtualLoop
-from tests.simulation.mishaps import MISHAPS
+from tests.simulation.mishaps import DISK_ROTS, MISHAPS
 from tests.simulation.network import OfficeGone, Parts, Sent
 from tests.simulation.office import SCRUB_EVERY, Office, Process
 from tests.simulation.people import (
@@ -107,7 +107,13 @@ def plan(seed: int, length: int) -> list[Event]:
             moves = {name: often for name, (often, _) in DESK_MOVES.items()}
             kind, name = "desk", _chosen(dice, moves | {"takes a request": NEW_REQUESTS})
         events.append(Event(number, round(at, 3), kind, name, dice.randrange(10_000)))
-    return events
+    # By dice of their own: all else is as it was before there were disks that rot.
+    dice = random.Random(f"{seed}/rot")
+    rots = [
+        Event(number, round(at * dice.uniform(0.3, 1), 3), "mishap", DISK_ROTS, dice.randrange(10_000))
+        for number in range(length, length + round(length / 100 * dice.choice((0, 0.5, 1, 2))))
+    ]
+    return sorted(events + rots, key=lambda event: event.at)
 
 
 def _chosen(dice: random.Random, weights: dict[str, int]) -> str:
