@@ -150,11 +150,17 @@ def _choice(identifier: str, label: str, is_chosen: bool, on_click: Handler) -> 
     return Choice(identifier, shown, is_chosen, on_click, label)
 
 
+def _platform(app: AppState) -> str:
+    """What a device tells the office, "browser · Chrome 156, Linux", with what kind it is in words."""
+    kind, dot, more = app.phone.device.platform.partition(" · ")
+    return f"{app.words(f'platform.{kind}')}{dot}{more}"
+
+
 def _device(app: AppState) -> ft.Control:
     words, identity = app.words, app.phone.store.identity()
     rows = [
         (words("me.device-id"), identity.device if identity is not None else ""),
-        (words("me.platform"), app.phone.device.platform),
+        (words("me.platform"), _platform(app)),
         (words("me.office"), app.phone.device.office_url),
     ]
     return card(

@@ -108,6 +108,16 @@ def test_the_language_changes_at_once_everywhere(hand: Hand) -> None:
     assert hand.single.store.setting("language") == "en"
 
 
+def test_what_the_app_runs_in_is_said_in_words(hand: Hand) -> None:
+    async def look(screen: Screen) -> None:
+        assert "电脑" in screen.text()
+        assert "desktop" not in screen.text()
+        await screen.tap("language-en")
+        assert "desktop" in screen.text()
+
+    hand.does(look, "/me")
+
+
 def test_light_and_dark_are_chosen_and_kept(hand: Hand) -> None:
     async def choose(screen: Screen) -> None:
         await screen.tap("theme-dark")
