@@ -19,6 +19,7 @@ from sync_server.services.attention import AttentionQueue, WaitingKind
 from sync_server.services.desk import Desk, TicketFile, TicketFilter
 from sync_server.services.health import AlarmKind, Health, HealthWatch
 from sync_server.services.photo_files import PhotoFiles
+from sync_server.services.scrubbing import PhotoScrub
 from sync_server.settings import Settings
 from sync_server.storage import Storage
 
@@ -83,7 +84,8 @@ def test_the_queue_and_the_phones_states_have_something_to_show(company: Company
 
     async def look() -> tuple[dict[WaitingKind, int], Health]:
         queue = await AttentionQueue(company.storage, StoppedClock()).queue()
-        watch = HealthWatch(company.storage, company.photo_files, company.settings.data, StoppedClock())
+        scrub = PhotoScrub(company.storage, company.photo_files, StoppedClock(), every_days=0)
+        watch = HealthWatch(company.storage, company.photo_files, scrub, company.settings.data, StoppedClock())
         return queue.counts, await watch.health()
 
     counts, health = asyncio.run(look())
