@@ -73,7 +73,9 @@ class Statement(Struct, frozen=True, gc=False):
     """Exactly what the customer was shown before signing or objecting."""
 
     language: Line
-    text: RequiredWords
+    text: Annotated[str, Meta(min_length=1, max_length=16_000)]
+    """Has room for the problem, what was found and what was done, each as long as Words may be, and what is said around
+    them: no visit may be too long to be signed."""
     found: Words
     done: Words
     photos: Annotated[tuple[Sha256, ...], Meta(max_length=200)]

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from field_app.actions import NotAPicture, Saved, TooLarge
+from field_app.state.statement import statement
 from field_app.store import StorageUnavailable, Store, StoreTooNew
+from field_app.words import Words
 from shared_schema import operations as op
 from shared_schema.evidence import PhotoSlot
 from shared_schema.lifecycle import Status
@@ -186,6 +188,24 @@ def test_nobody_signs_twice(phone: SinglePhone) -> None:
     assert isinstance(phone.actions.sign_off(*sign), MoveNotAllowed)
 
 
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_a_visit_of_many_words_can_be_signed_or_objected_to(phone: SinglePhone, is_signed: bool) -> None:
+    """Problem, findings and work each as long as they may be: what the customer is shown holds all three."""
+    words = {name: letter * 4000 for name, letter in (("problem", "问"), ("found", "查"), ("done", "修"))}
+    visit = an_assigned_ticket(id=TICKET.id, status=Status.WORK_DONE, **words)
+    phone.given(visit)
+    shown = statement(visit, Words.load("zh_CN"), "陈志远", "上门" * 100)
+    if is_signed:
+        saved(phone.actions.sign_off(TICKET.id, shown, "何女士", 5, "", a_signature()))
+    else:
+        saved(phone.actions.raise_objection(TICKET.id, shown, "还在漏水"))
+    phone.restart()
+    answered = phone.store.ticket(TICKET.id)
+    assert answered is not None
+    answers = answered.sign_offs if is_signed else answered.objections
+    assert [each.statement for each in answers] == [shown]
+
+
 def test_what_the_office_could_not_read_is_never_recorded(phone: SinglePhone) -> None:
     """Empty or endless words are refused on the phone, where the person who typed them can still do something."""
     phone.given(TICKET)
@@ -318,9 +338,9 @@ def test_the_journal_can_be_neither_shortened_nor_altered(phone: SinglePhone) ->
     phone.actions.accept(TICKET.id)
     connection = phone.store._file._connection
     assert connection is not None
-    for statement in ("DELETE FROM journal", "UPDATE journal SET raw = x''", "UPDATE journal SET sequence = 7"):
+    for forbidden in ("DELETE FROM journal", "UPDATE journal SET raw = x''", "UPDATE journal SET sequence = 7"):
         with pytest.raises(sqlite3.IntegrityError):
-            connection.execute(statement)
+            connection.execute(forbidden)
 
 
 def test_a_store_of_a_newer_app_is_left_as_it_is(phone: SinglePhone) -> None:
