@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
 from shared_schema import wire
 from shared_schema.apply import Filing
@@ -186,6 +187,12 @@ def _not_believed(file: SealedFile, keys: Sequence[DeviceKey], *, may_vouch: boo
     return None if keys or may_vouch else RescueRefused("not-vouched-for")
 
 
+def _held_elsewhere(reading: Reading, brought: Sequence[Arrived]) -> set[str]:
+    """The ids of those that the office has from whichever device they are of."""
+    entries = {each.id: reading.journal.by_id(each.id) for each in brought}
+    return {each.id for each in brought if (entry := entries[each.id]) is not None and entry.raw == each.raw}
+
+
 def _check_all(file: SealedFile, private: bytes) -> None:
     """Open everything once before anything is kept. Raises NotARescueFile."""
     for _ in unsealed(file, private):
@@ -254,15 +261,24 @@ class _TakingIn:
 
     async def _receive(self, brought: Sequence[Arrived]) -> None:
         at_ms = self._now_ms()
-        placeable = [each for each in brought if each.sequence]
+        others = [each for each in brought if self._is_of_another(each)]
+        placeable = [each for each in brought if each.sequence and not self._is_of_another(each)]
         new, refused, waits = await self._storage.write(lambda writing: self._place(writing, placeable, at_ms))
+        held = await self._storage.read(lambda reading: _held_elsewhere(reading, others))
         self._new += new
         self._refused += refused
-        self._known += len(placeable) - new - waits
-        unreadable = [each for each in brought if not each.sequence]
-        if unreadable:
-            await self._storage.write(lambda writing: self._keep_waiting(writing, unreadable, at_ms))
-            self._unreadable += len(unreadable)
+        self._known += len(placeable) - new - waits + len(held)
+        # What cannot be read, and what this device's key cannot speak for: for a person to look at.
+        unplaceable = [each for each in brought if not each.sequence]
+        unplaceable += [replace(each, sequence=0) for each in others if each.id not in held]
+        if unplaceable:
+            await self._storage.write(lambda writing: self._keep_waiting(writing, unplaceable, at_ms))
+            self._unreadable += len(unplaceable)
+
+    def _is_of_another(self, each: Arrived) -> bool:
+        """Apps used to put what a phone had recorded as an earlier device into the same file. Those journals begin at 1
+        as well, and must not take the numbers of this one."""
+        return isinstance(each.read, Envelope) and each.read.device != self._device
 
     async def place_waiting(self) -> None:
         """Of what stood behind a gap, everything that does so no more."""

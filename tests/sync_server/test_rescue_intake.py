@@ -266,6 +266,24 @@ def test_another_operation_under_a_number_already_taken_is_set_aside_once(desk: 
     assert desk.notes() == ["一"]
 
 
+def test_the_journal_of_another_device_takes_none_of_this_ones_numbers(desk: Desk) -> None:
+    """Apps used to put what a phone had recorded for its last owner before what it recorded for this one."""
+    earlier = desk.enrol("earlier", WANG)
+    received, unknown = (earlier.write(desk.ticket, AddNote(text)) for text in ("旧一", "旧二"))
+    desk.storage.write_now(lambda writing: receive(writing, "earlier", WANG, [arrived(received)], 5))
+    desk.write("一", "二")
+    file = desk.sealed(an_envelope(received), an_envelope(unknown), *desk.journal())
+    report = desk.taken_in(file)
+    assert (report.operations_new, report.operations_refused, report.received_through) == (2, 0, 2)
+    assert (report.operations_known, report.operations_unreadable) == (1, 1)
+    assert desk.notes() == ["一", "二"]
+    (kept,) = desk.storage.read_now(lambda reading: reading.attention.waiting())
+    assert kept.raw == unknown
+    before = desk.everything()
+    desk.taken_in(file)
+    assert desk.everything() == before
+
+
 def test_an_empty_file_is_a_file(desk: Desk) -> None:
     report = desk.taken_in(seal(desk.public_key, KEY, [], device="phone", person=CHEN.id))
     assert (report.received_through, report.operations_new) == (0, 0)
