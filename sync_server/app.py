@@ -30,7 +30,7 @@ from sync_server.services.rescue import RescueDesk
 from sync_server.services.rounds import Rounds
 from sync_server.services.scrubbing import PhotoScrub
 from sync_server.settings import Settings
-from sync_server.storage import Storage, StorageUnavailable
+from sync_server.storage import Storage
 from sync_server.sync import description, enrolment, uploads
 from sync_server.sync import rounds as round_endpoint
 
@@ -130,6 +130,6 @@ async def _expire_now_and_then(
             await rounds.expire(settings.expiry_days)
             await photo_files.discard_expired(storage, milliseconds(clock.now()))
             await rescue.place_waiting()
-        except (StorageUnavailable, OSError):
+        except Exception:  # whatever it was, the next hour is another
             log.warning("what has run out stays for another hour", exc_info=True)
         await asyncio.sleep(EXPIRY_EVERY.total_seconds())

@@ -20,7 +20,7 @@ from shared_schema.operations import Envelope
 from shared_schema.ticket import Ticket
 from sync_server.clock import Clock, milliseconds, moment
 from sync_server.services.photo_files import PhotoFiles
-from sync_server.services.scrubbing import FaultyPhoto, PhotoScrub, faulty
+from sync_server.services.scrubbing import FAULTS_SHOWN, FaultyPhoto, PhotoScrub, faulty
 from sync_server.storage import Reading, Storage
 from sync_server.storage.attention import Origin, RescuedOperation
 from sync_server.storage.journal import Head
@@ -40,7 +40,6 @@ _LOOKED_AT = 10
 """Operations of a phone, the newest, by which its clock is judged."""
 _TICKETS_AT_ONCE = 500
 _MOST_WAITING = 10_000
-_PHOTOS_SHOWN = 50
 
 
 class AlarmKind(str, Enum):
@@ -252,7 +251,7 @@ class HealthWatch:
 
 
 def _photo_alarms(reading: Reading) -> list[PhotoAlarm]:
-    photos = faulty(reading, _PHOTOS_SHOWN)
+    photos = faulty(reading, FAULTS_SHOWN)
     if not photos:
         return []
     devices, heard = reading.people.devices(), reading.scrubs.recalls()

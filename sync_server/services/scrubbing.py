@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from shared_schema.ticket import Ticket
 from sync_server.clock import Clock, milliseconds
 from sync_server.services.photo_files import PhotoFiles
-from sync_server.storage import Reading, Storage, StorageUnavailable, Writing
+from sync_server.storage import Reading, Storage, Writing
 from sync_server.storage.journal import OFFICE
 from sync_server.storage.people import DeviceRow
 from sync_server.storage.scrubs import Bringer, Fault, PhotoFault, Scrub
@@ -45,6 +45,8 @@ _OTHERS_WAIT = timedelta(minutes=3)
 
 _TICKETS_AT_ONCE = 50
 _TICKETS_PAUSE_SECONDS = 0.1
+FAULTS_SHOWN = 50
+"""Of more than so many the desk is told the number."""
 _MOST_FAULTS = 1000
 """Of more than so many at once, those found first are seen to first."""
 _TOLD_AGAIN_SECONDS = 60.0
@@ -84,6 +86,8 @@ class PhotoScrub:
         self._process = secrets.token_hex(8)
         self._appearances: dict[str, tuple[int, int, int] | None] = {}
         """Of photos known to be faulty, as they were when they were last hashed."""
+        self._unnamed: set[str] = set()
+        """Those that no ticket spoke of."""
         self._recalled: set[str] = set()
         """Devices that are to offer their photos again."""
         self._told_at: dict[str, float] = {}
@@ -98,7 +102,7 @@ class PhotoScrub:
                 await self.look_at_faults()
                 while self._every and await self.look_at_some():
                     pass
-            except (StorageUnavailable, OSError):
+            except Exception:  # an alarm for the desk must not end at the first fault that nobody thought of
                 log.warning("photos are looked at later", exc_info=True)
 
     # -- all of them, in their order -----------------------------------------------------------------------------------
@@ -204,17 +208,24 @@ class PhotoScrub:
             return
         at_ms = self._now_ms()
 
-        def described(reading: Reading) -> list[PhotoFault]:
-            return [
-                PhotoFault(sha256, fault, at_ms, reading.scrubs.ticket_naming(sha256))
-                for sha256, fault in sorted(found.items())
-            ]
-
-        faults = await self._storage.read(described)
+        faults = [PhotoFault(sha256, fault, at_ms) for sha256, fault in sorted(found.items())]
         await self._storage.write(lambda writing: writing.scrubs.note(faults))
         for fault in faults:
             log.warning("photo %s is %s", fault.sha256, fault.fault.value)
         await self._recall()
+        await self._name_tickets()
+
+    async def _name_tickets(self) -> None:
+        """Find out of those that the desk is shown which ticket speaks of each: all tickets are read for one photo, so
+        not for every one of a disk that has failed, and other readers have their turn in between."""
+        for fault in await self._storage.read(lambda reading: reading.scrubs.faults(FAULTS_SHOWN)):
+            if fault.ticket is None and fault.sha256 not in self._unnamed:
+                naming = partial(_ticket_naming, fault.sha256)
+                if (ticket := await self._storage.read(naming)) is None:
+                    self._unnamed.add(fault.sha256)
+                    continue
+                named = replace(fault, ticket=ticket)
+                await self._storage.write(lambda writing, named=named: writing.scrubs.note([named]))  # type: ignore[misc]
 
     # -- those that are not whole --------------------------------------------------------------------------------------
 
@@ -239,8 +250,10 @@ class PhotoScrub:
         self._appearances = {
             fault.sha256: self._appearances[fault.sha256] for fault in faults if fault.sha256 in self._appearances
         }
+        self._unnamed.intersection_update(fault.sha256 for fault in faults)
         if faults or self._recalled or self._heard:
             await self._recall()
+            await self._name_tickets()
 
     # -- phones that may still have them -------------------------------------------------------------------------------
 
@@ -296,6 +309,10 @@ def faulty(reading: Reading, limit: int) -> list[FaultyPhoto]:
         for bringer in reading.scrubs.bringers({fault.sha256 for fault in faults}):
             brought.setdefault(bringer.sha256, []).append(bringer)
     return [FaultyPhoto(fault, brought.get(fault.sha256, [])) for fault in faults]
+
+
+def _ticket_naming(sha256: str, reading: Reading) -> str | None:
+    return reading.scrubs.ticket_naming(sha256)
 
 
 def _changed_after(position: int, reading: Reading) -> list[tuple[int, Ticket]]:

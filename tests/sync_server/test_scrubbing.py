@@ -21,7 +21,7 @@ from sync_server.services.photo_files import PhotoFiles, Stored
 from sync_server.services.scrubbing import PhotoScrub
 from sync_server.settings import Settings
 from sync_server.storage import Storage, Writing
-from sync_server.storage.scrubs import Fault, PhotoFault
+from sync_server.storage.scrubs import Fault, PhotoFault, Scrubs
 from sync_server.storage.uploads import BEGIN, StoredUpload, UploadState, begun_row
 from sync_server.words import words_in
 from tests.builders.tickets import a_picture, a_request
@@ -194,6 +194,33 @@ def test_it_is_said_of_which_ticket_and_since_when(archive: Archive) -> None:
     archive.clock.move(WEEK)
     look(archive.scrub())
     assert archive.noted() == [found]
+
+
+def test_of_a_disk_that_has_lost_everything_only_what_is_shown_is_looked_for_in_the_tickets(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time all tickets are read."""
+    looked_for: list[str] = []
+    ticket_naming = Scrubs.ticket_naming
+
+    def watched(scrubs: Scrubs, sha256: str) -> str | None:
+        looked_for.append(sha256)
+        return ticket_naming(scrubs, sha256)
+
+    monkeypatch.setattr(scrubbing, "FAULTS_SHOWN", 3)
+    monkeypatch.setattr(Scrubs, "ticket_naming", watched)
+    photos = sorted(archive.received(seed) for seed in range(5))
+    named = [name_at_the_desk(archive, sha256) for sha256 in photos[:2]]
+    for sha256 in photos:
+        archive.file(sha256).unlink()
+    scrub = archive.scrub()
+    look(scrub)
+    asyncio.run(scrub.look_at_faults())
+    assert looked_for == photos[:3]
+    assert [(each.sha256, each.ticket) for each in archive.noted()] == [
+        *zip(photos[:2], named, strict=True),
+        *((sha256, None) for sha256 in photos[2:]),
+    ]
 
 
 def test_a_photo_of_the_desk_that_is_gone_is_missing(archive: Archive) -> None:
