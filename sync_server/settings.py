@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta, Struct
 
+from shared_schema.identifiers import Line, RequiredLine
 from shared_schema.sync_protocol import OLDEST_PROTOCOL, PROTOCOL
 
 
@@ -37,9 +38,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """DOORSTEP_TRUSTED_PROXIES: addresses (1.2.3.4,…) whose X-Forwarded-For is believed; empty for nobody's."""
     app_folder: Path | None = None
     """DOORSTEP_APP_FOLDER: the published phone app; empty for `app` in the data folder."""
-    company: str = "Doorstep"
+    company: RequiredLine = "Doorstep"
     """DOORSTEP_COMPANY: the name on pages and work credentials."""
-    office_phone: str = ""
+    office_phone: Line = ""
     """DOORSTEP_OFFICE_PHONE: what a technician calls."""
     time_zone: str = "Asia/Shanghai"
     """DOORSTEP_TIME_ZONE: in which days begin and times are shown."""

@@ -128,7 +128,12 @@ def test_every_setting_is_read_from_the_environment() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("DOORSTEP_PORT", "x"), ("DOORSTEP_EXPIRY_DAYS", "-1"), ("DOORSTEP_TIME_ZONE", "Mars/Olympus")],
+    [
+        ("DOORSTEP_PORT", "x"),
+        ("DOORSTEP_EXPIRY_DAYS", "-1"),
+        ("DOORSTEP_TIME_ZONE", "Mars/Olympus"),
+        ("DOORSTEP_COMPANY", "厦" * 201),
+    ],
 )
 def test_a_value_that_makes_no_sense_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingUnusable, match=name):

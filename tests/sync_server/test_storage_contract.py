@@ -211,6 +211,19 @@ def test_a_database_that_was_away_is_used_again_when_it_is_back(postgresql: str,
     storage.close()
 
 
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(("told", "done"), [("off", "local"), ("remote_write", "remote_write")])
+def test_what_is_committed_waits_for_the_disk_whatever_the_server_was_told(database: str, told: str, done: str) -> None:
+    administration = sa.create_engine(database, isolation_level="AUTOCOMMIT")
+    with administration.connect() as connection:
+        connection.exec_driver_sql(f'ALTER DATABASE "{sa.make_url(database).database}" SET synchronous_commit = {told}')
+    administration.dispose()
+    storage = Storage.open(database)
+    setting: sa.Select[str] = sa.select(sa.func.current_setting("synchronous_commit"))
+    assert storage.write_now(lambda writing: writing.row(setting, {})) == (done,)
+    storage.close()
+
+
 # -- the feed under racing writers ------------------------------------------------------------------------------------
 
 
