@@ -21,7 +21,7 @@ from sync_server.dispatch import (
     ticket_pages,
 )
 from sync_server.dispatch.problem_pages import problem_page
-from sync_server.dispatch.reader import reader, remember_language, visitor
+from sync_server.dispatch.reader import reader, visitor
 
 __all__ = ["problem_page", "route_handlers"]
 
@@ -44,7 +44,6 @@ desk = Router(
         "reader": Provide(reader),
         "visitor": Provide(visitor),
     },
-    before_request=remember_language,
 )
 
 route_handlers = [desk]

@@ -18,8 +18,8 @@ from sync_server.accounts import (
 )
 from sync_server.dispatch.forms import texts
 from sync_server.dispatch.pages import looked_at, page
-from sync_server.dispatch.reader import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, VISITOR_COOKIE, Reader
-from sync_server.problems import form_of
+from sync_server.dispatch.reader import THEME_COOKIE, THEMES, VISITOR_COOKIE, Reader
+from sync_server.problems import LANGUAGE_COOKIE, form_of
 from sync_server.services.live import Live
 from sync_server.settings import Settings
 from sync_server.words import LANGUAGES

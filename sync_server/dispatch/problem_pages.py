@@ -18,7 +18,7 @@ def problem_page(settings: Settings, clock: Clock) -> Callable[[Request[Any, Any
     def shown_in_dress(request: Request[Any, Any, Any], shown: ProblemShown) -> Response[Any]:
         return page(
             "problem.html",
-            Reader(request, None, settings, clock),
+            Reader(request, None, settings, clock, language=shown.language),
             title=shown.title,
             detail=shown.detail,
             code=f"{shown.code} · {shown.reference}" if shown.reference else shown.code,

@@ -15,12 +15,11 @@ from litestar.di import NamedDependency
 from sync_server.accounts import Accounts, Person, Session, session_of
 from sync_server.clock import Clock
 from sync_server.dispatch.display import Display
-from sync_server.problems import Problem, address_of, form_of
+from sync_server.problems import Problem, address_of, chosen_language, form_of
 from sync_server.services.attention import AttentionQueue
 from sync_server.settings import Settings
 from sync_server.words import DEFAULT_LANGUAGE, LANGUAGES, words_in
 
-LANGUAGE_COOKIE = "doorstep_language"
 THEME_COOKIE = "doorstep_theme"
 VISITOR_COOKIE = "doorstep_visitor"
 THEMES = ("system", "light", "dark")
@@ -31,12 +30,19 @@ _LONGEST_TOKEN = 200
 
 class Reader:
     def __init__(
-        self, request: Request[Any, Any, Any], session: Session | None, settings: Settings, clock: Clock
+        self,
+        request: Request[Any, Any, Any],
+        session: Session | None,
+        settings: Settings,
+        clock: Clock,
+        *,
+        language: str | None = None,
     ) -> None:
+        """`language`: what the page is in, where that has been decided."""
         self.session = session
         self.settings = settings
         self.clock = clock
-        self.language = _language(request, session)
+        self.language = language or _language(request, session)
         self.words = words_in(self.language)
         self.display = Display(self.words, settings.time_zone, clock.now())
         theme = request.cookies.get(THEME_COOKIE, "")
@@ -85,17 +91,9 @@ class Reader:
 
 
 def _language(request: Request[Any, Any, Any], session: Session | None) -> str:
-    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
-    if chosen in LANGUAGES:
+    if (chosen := chosen_language(request)) is not None:
         return chosen
     return session.person.language if session and session.person.language in LANGUAGES else DEFAULT_LANGUAGE
-
-
-def remember_language(request: Request[Any, Any, Any]) -> None:
-    """Before a handler runs: problems, too, are told in the language the page is in."""
-    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
-    if chosen in LANGUAGES:
-        request.scope.setdefault("state", {})["language"] = chosen
 
 
 async def visitor(

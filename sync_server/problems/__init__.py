@@ -7,16 +7,18 @@ are verdicts (shared_schema.rejections).
 """
 
 from sync_server.problems.bodies import decoded_body, form_of, limited_body
-from sync_server.problems.languages import language_of, language_wanted
+from sync_server.problems.languages import LANGUAGE_COOKIE, chosen_language, language_of, language_wanted
 from sync_server.problems.registry import STATUS_OF, Problem
 from sync_server.problems.responses import PROBLEM_PAGE, ProblemShown, address_of, exception_handlers, problem_response
 
 __all__ = [
+    "LANGUAGE_COOKIE",
     "PROBLEM_PAGE",
     "STATUS_OF",
     "Problem",
     "ProblemShown",
     "address_of",
+    "chosen_language",
     "decoded_body",
     "exception_handlers",
     "form_of",

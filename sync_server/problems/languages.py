@@ -1,4 +1,4 @@
-"""Which of our languages a request wants: the one chosen on the page or by the person, else by Accept-Language."""
+"""Which of our languages a request wants: the one chosen on a page of ours, else by Accept-Language."""
 
 from typing import Any
 
@@ -6,16 +6,20 @@ from litestar import Request
 
 from sync_server.words import DEFAULT_LANGUAGE, LANGUAGES
 
+LANGUAGE_COOKIE = "doorstep_language"
+"""What was chosen. It counts at every address, also where there is no page to find it out."""
+
 _LONGEST_HEADER = 500
 """Characters of Accept-Language that are looked at; a browser sends far fewer."""
 
 
+def chosen_language(request: Request[Any, Any, Any]) -> str | None:
+    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+    return chosen if chosen in LANGUAGES else None
+
+
 def language_of(request: Request[Any, Any, Any]) -> str:
-    """`request.state.language`, where a page or a session has set it, goes before the header."""
-    chosen = request.scope.get("state", {}).get("language")
-    if chosen in LANGUAGES:
-        return str(chosen)
-    return language_wanted(request.headers.get("accept-language", ""))
+    return chosen_language(request) or language_wanted(request.headers.get("accept-language", ""))
 
 
 def language_wanted(accept_language: str) -> str:

@@ -53,6 +53,7 @@ _PAGE_POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 
 class ProblemShown(Struct, frozen=True):
     """A problem in the reader's language, for a page."""
 
+    language: str
     code: str
     status: int
     title: str
@@ -103,7 +104,7 @@ def _page(request: Request[Any, Any, Any], problem: Problem, headers: dict[str, 
         return _to_sign_in(request, headers)
     language = language_of(request)
     title, detail = _sentences(problem, language)
-    shown = ProblemShown(problem.code, problem.status, title, detail, str(problem.facts.get("reference", "")))
+    shown = ProblemShown(language, problem.code, problem.status, title, detail, str(problem.facts.get("reference", "")))
     dressed = _dressed(request, shown)
     if dressed is not None:
         dressed.status_code = problem.status

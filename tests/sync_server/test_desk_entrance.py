@@ -168,6 +168,22 @@ def test_the_language_can_be_chosen_before_signing_in(office: Office) -> None:
     assert words_in("en")("sign_in.password") in browser.get("/sign-in").page.text
 
 
+@pytest.mark.parametrize("chosen", [None, "zh-CN", "en"])
+@pytest.mark.parametrize("browsers", ["zh-CN", "en"])
+def test_a_page_that_is_not_there_is_told_in_one_language(office: Office, chosen: str | None, browsers: str) -> None:
+    """The one that was chosen here, else the browser's own: all of the page."""
+    browser = Browser(office)
+    if chosen is not None:
+        browser.cookies["doorstep_language"] = chosen
+    language = chosen or browsers
+    other = words_in("en" if language == "zh-CN" else "zh-CN")
+    answer = browser.request("GET", "/nowhere", headers={"Accept-Language": browsers})
+    assert (answer.status, answer.page.elements[0][1]["lang"]) == (404, language)
+    for key in ("problem.not-found.title", "problem.not-found.detail", "problem.back"):
+        assert words_in(language)(key) in answer.page.text
+        assert other(key) not in answer.page.text
+
+
 def test_the_theme_is_the_systems_until_one_is_chosen(office: Office) -> None:
     browser = signed_in(office)
     page = browser.get("/tickets").page
