@@ -61,6 +61,11 @@ class FaultyPhoto(Struct, frozen=True):
     fault: PhotoFault
     bringers: list[Bringer]
 
+    @property
+    def since_ms(self) -> int:
+        """Brought anew and not whole all the same: the disk has damaged it once more."""
+        return max(self.fault.found_at_ms, *(each.begun_at_ms for each in self.bringers), 0)
+
     def may_be_on(self, device: DeviceRow) -> bool:
         """A phone enrolled anew has another name, and what was on it."""
         is_theirs = any(device.id == each.device or device.person == each.person for each in self.bringers)
@@ -292,7 +297,7 @@ class PhotoScrub:
         for photo in faulty(reading, _MOST_FAULTS):
             for device in devices:
                 heard_at_ms = heard.get(device.id)
-                has_not_heard = heard_at_ms is None or heard_at_ms < min(photo.fault.found_at_ms, latest_ms)
+                has_not_heard = heard_at_ms is None or heard_at_ms < min(photo.since_ms, latest_ms)
                 if has_not_heard and photo.may_be_on(device):
                     recalled.add(device.id)
         return recalled

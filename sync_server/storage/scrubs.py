@@ -69,6 +69,8 @@ class Bringer(Struct, frozen=True):
     sha256: str
     device: str
     person: str
+    begun_at_ms: int
+    """When they began to bring it, the last time."""
 
 
 class Scrub(Struct, frozen=True):
@@ -172,7 +174,8 @@ class Scrubs:
     def bringers(self, sha256s: Collection[str]) -> list[Bringer]:
         columns = (uploads.c.sha256, uploads.c.device, uploads.c.person)
         received = uploads.c.sha256.in_(sorted(sha256s)) & (uploads.c.state == UploadState.RECEIVED.value)
-        rows = self._connection.execute(sa.select(*columns).where(received).distinct().order_by(*columns))
+        wanted = sa.select(*columns, sa.func.max(uploads.c.begun_at_ms)).where(received)
+        rows = self._connection.execute(wanted.group_by(*columns).order_by(*columns))
         return [Bringer(*row) for row in rows]
 
     def recalls(self) -> dict[str, int]:

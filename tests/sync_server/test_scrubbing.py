@@ -73,7 +73,7 @@ class Archive:
             sha256=sha256,
             size_bytes=len(picture),
             state=UploadState.RECEIVED,
-            begun_at_ms=1,
+            begun_at_ms=milliseconds(self.clock.now()),
             expires_at_ms=2,
         )
         self.storage.write_now(lambda writing: writing.execute(BEGIN, [begun_row(upload)]))
@@ -413,6 +413,27 @@ def test_a_phone_is_asked_once_an_hour_however_many_photos_turn_out_to_be_damage
     archive.clock.move(timedelta(minutes=51))
     asyncio.run(scrub.look_at_faults())
     assert scrub.is_set_back("phone-t-chen", 50)
+
+
+def test_a_photo_brought_anew_and_damaged_once_more_is_asked_for_once_more(
+    archive: Archive, scrub: PhotoScrub, seconds: list[float]
+) -> None:
+    """Before anybody has seen that it was whole in between."""
+    assert scrub.is_set_back("phone-t-chen", 40)
+    assert not scrub.is_set_back("phone-t-chen", 0)
+    asyncio.run(scrub.look_at_faults())
+    archive.clock.move(timedelta(seconds=5))
+    again = archive.received(1)
+    flip(archive.file(again))
+    archive.clock.move(timedelta(minutes=61))
+    seconds[0] += 3660
+    asyncio.run(scrub.look_at_faults())
+    assert scrub.is_set_back("phone-t-chen", 50)
+    assert not scrub.is_set_back("phone-t-chen", 0)
+    archive.clock.move(timedelta(days=2))
+    seconds[0] += 2 * 86_400
+    asyncio.run(scrub.look_at_faults())
+    assert not scrub.is_set_back("phone-t-chen", 60), "it has heard, and had it no more"
 
 
 def test_a_phone_enrolled_anew_is_asked_and_one_that_was_revoked_is_not(archive: Archive, scrub: PhotoScrub) -> None:
