@@ -128,6 +128,7 @@ class BrowserDevice:
         self._page = Page()
         self._channel: Any = None
         self._looking: asyncio.Task[None] | None = None
+        self._speaking: asyncio.Task[None] | None = None
 
     @property
     def platform(self) -> str:
@@ -212,6 +213,13 @@ class BrowserDevice:
         """Only a page knows its service worker."""
         with contextlib.suppress(PageFailed):
             await self._page.ask("update")
+
+    def speak(self, language: str) -> None:
+        self._speaking = asyncio.get_running_loop().create_task(self._speak(language))
+
+    async def _speak(self, language: str) -> None:
+        with contextlib.suppress(PageFailed):
+            await self._page.ask("speak", language=language)
 
     def on_maybe_online(self, callback: Callable[[], None]) -> None:
         def hinted(_: Any) -> None:

@@ -180,6 +180,13 @@ class Device(Protocol):
         """
         ...
 
+    def speak(self, language: str) -> None:
+        """Have what this place says around the app, before it and over it, said in this language (zh_CN, en).
+
+        Returns at once.
+        """
+        ...
+
     def on_maybe_online(self, callback: Callable[[], None]) -> None:
         """Call back when the place hints that the network may have returned (a hint, never the truth)."""
         ...

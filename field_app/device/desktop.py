@@ -167,6 +167,9 @@ class DesktopDevice:
     def look_for_update(self) -> None:
         """What was installed is updated by whoever installed it."""
 
+    def speak(self, _language: str) -> None:
+        """Nothing is said around an app of its own."""
+
     def on_maybe_online(self, callback: Callable[[], None]) -> None:
         """A desktop gives no hint; the engine's own patience serves."""
 

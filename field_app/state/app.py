@@ -77,6 +77,7 @@ class AppState(ft.Observable):
         state = cls(phone, words, page)
         state._listen()
         state._dress()
+        phone.device.speak(words.language)
         # What goes wrong inside Flet itself would be shown to the person, traceback and all.
         page.session.error = state.crashed  # type: ignore[method-assign]
         return state
@@ -261,6 +262,7 @@ class AppState(ft.Observable):
     def choose_language(self, language: str) -> None:
         self.phone.store.set_setting("language", language)
         self.words = Words.load(language)
+        self.phone.device.speak(language)
         self._dress()
 
     def choose_theme(self, choice: ThemeChoice) -> None:

@@ -13,6 +13,7 @@ from shared_schema.sync_protocol import head_text
 from tests.browser.worker import in_python
 from tests.builders.rescue_opening import an_office_key, opened, public_half
 from tools.driving import AppOnScreen, Chromium, Office, until
+from tools.publish.page import words
 
 OFFICE_KEY = an_office_key()
 
@@ -105,6 +106,9 @@ rescuing = asyncio.ensure_future(phone.rescue())
 """
     worker = phone.page.workers[0]
     worker.evaluate("(code) => { self.pyodide.runPython(code); }", start)
+    dialog = phone.page.locator("#hand-on h1")
+    dialog.wait_for()
+    assert dialog.inner_text() == words()["zh_CN"]["shell.hand-on.title"], "the app's language, whatever the browser's"
     phone.page.click("#hand-on-cancel")
     assert in_python(phone, "(await rescuing).how.value") == "cancelled"
     assert in_python(phone, "phone.store.is_rescued()") is False

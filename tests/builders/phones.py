@@ -73,6 +73,7 @@ class StoryDevice:
         self.state = StorageState(1_000_000, 100_000_000, persisted=False, may_be_evicted=True)
         self.asked_to_persist = 0
         self.looked_for_update = 0
+        self.spoken = ""
         self.shared: dict[str, bytes] = {}
         self.sharing = Sharing.SHARED
 
@@ -120,6 +121,9 @@ class StoryDevice:
 
     def look_for_update(self) -> None:
         self.looked_for_update += 1
+
+    def speak(self, language: str) -> None:
+        self.spoken = language
 
     def on_maybe_online(self, callback: Callable[[], None]) -> None:
         self.maybe_online = callback

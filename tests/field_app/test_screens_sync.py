@@ -106,6 +106,7 @@ def test_the_language_changes_at_once_everywhere(hand: Hand) -> None:
 
     hand.does(choose, "/me")
     assert hand.single.store.setting("language") == "en"
+    assert hand.single.device.spoken == "en"
 
 
 def test_what_the_app_runs_in_is_said_in_words(hand: Hand) -> None:

@@ -6,7 +6,12 @@ const WORDS = /*WORDS*/{};
 const PLACES = /*PLACES*/{};
 const HOUR_MS = 3600000;
 const PATIENCE_MS = 20000;  // then whatever Flutter has drawn is better than this page
-const words = WORDS[/^zh\b/i.test(navigator.language || 'zh') ? 'zh_CN' : 'en'];
+const LANGUAGE = 'doorstep-language';
+const spoken = () => {
+  try { return localStorage.getItem(LANGUAGE); } catch { return null; }  // some browsers are told to keep nothing
+};
+// What the app was in last, else the browser's own.
+let words = WORDS[spoken()] || WORDS[/^zh\b/i.test(navigator.language || 'zh') ? 'zh_CN' : 'en'];
 
 // What flet's own scripts read (see flet_web/web/index.html).
 var flet = {
@@ -112,6 +117,10 @@ const services = {
   persist: async () => Boolean(navigator.storage.persist && await navigator.storage.persist()),
   standalone: async () => navigator.standalone === true || matchMedia('(display-mode: standalone)').matches,
   update: lookForUpdate,
+  speak: async ({ language }) => {
+    words = WORDS[language] || words;
+    localStorage.setItem(LANGUAGE, language);
+  },
   share: ({ name, blob }) => handOn(name, blob),
 };
 channelToPython.port1.onmessage = async ({ data }) => {
