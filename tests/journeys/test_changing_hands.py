@@ -6,33 +6,19 @@ import httpx
 
 from field_app.device.contract import Shared
 from field_app.state.leaving import Left, leave
-from field_app.state.phone import Phone as App
 from field_app.store import EntryState
 from shared_schema.lifecycle import Status
 from shared_schema.sync_protocol import Offline, RefusedRequest
-from sync_server.services.rescue import RescueDesk, RescueReport
 from tests.builders.networks import Forward, lose_reply, lose_request
 from tests.builders.phones import Phone
-from tests.builders.world import LIN, World
+from tests.builders.ways_out import taken_in, the_app
+from tests.builders.world import World
 
 ENROL = "POST /sync/v1/enrol"
 
 
 async def _let_through(request: httpx.Request, forward: Forward) -> httpx.Response:
     return await forward(request)
-
-
-def the_app(phone: Phone) -> App:
-    return App(phone.device, phone.store, phone.engine, phone.actions, phone.client)
-
-
-def taken_in(world: World, file: bytes, folder: Path) -> RescueReport:
-    path = folder / "brought.doorstep-rescue"
-    path.write_bytes(file)
-    desk = RescueDesk(world.storage, world.photo_files, world.clock, lambda: None)
-    report = world.run(desk.take_in(path, LIN))
-    assert isinstance(report, RescueReport), report
-    return report
 
 
 def half_given_away(world: World, phone: Phone) -> str:

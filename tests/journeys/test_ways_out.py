@@ -6,27 +6,12 @@ from pathlib import Path
 from field_app.actions import Saved, Way
 from field_app.device.contract import Shared
 from field_app.state.leaving import InTheWay, Left, leave
-from field_app.state.phone import Phone as App
 from field_app.store import EntryState, Held
 from shared_schema.rejections import JournalBroken, SequenceTaken
 from shared_schema.sync_protocol import SignedOut
-from sync_server.services.rescue import RescueDesk, RescueReport
-from tests.builders.phones import Phone
 from tests.builders.tickets import a_picture
-from tests.builders.world import LIN, World
-
-
-def the_app(phone: Phone) -> App:
-    return App(phone.device, phone.store, phone.engine, phone.actions, phone.client)
-
-
-def taken_in(world: World, file: bytes, folder: Path) -> RescueReport:
-    path = folder / "brought.doorstep-rescue"
-    path.write_bytes(file)
-    desk = RescueDesk(world.storage, world.photo_files, world.clock, lambda: None)
-    report = world.run(desk.take_in(path, LIN))
-    assert isinstance(report, RescueReport), report
-    return report
+from tests.builders.ways_out import taken_in, the_app
+from tests.builders.world import World
 
 
 def test_a_phone_that_was_turned_away_brings_its_work_by_a_rescue_file(world: World, tmp_path: Path) -> None:
