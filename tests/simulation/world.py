@@ -253,7 +253,8 @@ class World:
             self.trace.count("operations that came by a rescue file first", outcome.operations_new)
             self.trace.count("photos that came by a rescue file first", outcome.photos_new)
         elif outcome.code == "device-unknown" and self.office.restores:
-            self.ledger.rescue_files.remove(file)
+            if file in self.ledger.rescue_files:  # it may have been brought by two at once
+                self.ledger.rescue_files.remove(file)
             self.excuse("a lost phone's enrolment went with what an old backup did not have")
         else:
             self.invariants.fails("a rescue file is taken in", f"{file.phone}: {outcome.code}")
