@@ -114,7 +114,7 @@ class Rounds:
     ) -> None:
         """`may_see` is accounts.access_ticket: the part of a ticket that an identity may see. Phones that speak an
         older protocol than `oldest_protocol` are told nothing but that they have to be updated. `is_set_back` says of
-        a device and its cursor whether it is to take everything anew and offer its photos again."""
+        a device and its cursor whether it begins anew for a reason of its own: see `_begins_anew`."""
         self._storage = storage
         self._references = references
         self._clock = clock
@@ -140,14 +140,14 @@ class Rounds:
     async def round(self, identity: DeviceIdentity, request: RoundRequest) -> bytes:
         """The RoundReply, encoded."""
         outcome = await self._taken(identity, request)
-        is_set_back = self._is_set_back(identity.device, request.cursor)
-        if not is_set_back and (answer := self._own_work_alone(identity, request, outcome)) is not None:
+        begins_anew = self._begins_anew(identity, request)
+        if not begins_anew and (answer := self._own_work_alone(identity, request, outcome)) is not None:
             return answer
         taken, verdicts = outcome.taken, outcome.taken.verdicts
         standing = await self._standing(identity, request)
         if request.protocol < self._oldest_protocol:
             return self._encoded(request.protocol, standing, request.cursor, verdicts, in_step=None, upgrade=True)
-        if is_set_back:
+        if begins_anew:
             return self._encoded(request.protocol, standing, 0, verdicts, more=True, in_step=None)
         short = self._short_answer(identity, request, verdicts, standing)
         if short is not None:
@@ -155,6 +155,12 @@ class Rounds:
         if not self._references.are_of(standing.reference):
             await self._storage.glance(self._references.look_up)
         return await self._storage.look(lambda looking: self._answer(looking, identity, request, taken))
+
+    def _begins_anew(self, identity: DeviceIdentity, request: RoundRequest) -> bool:
+        """Whether the phone is answered with its cursor set back, which makes it take everything anew and offer its
+        photos again. Where the office was restored from a backup since, what it was told may be of the history that
+        was lost."""
+        return self._is_set_back(identity.device, request.cursor) or 0 < request.cursor < self._resumed_after
 
     async def expire(self, after_days: int) -> int:
         """Take tickets that have been over for so many days off their technicians' phones; how many."""
@@ -205,7 +211,7 @@ class Rounds:
         standing = outcome.standing
         if standing is None or request.works_out is not True or request.protocol < self._oldest_protocol:
             return None
-        if not standing.scope <= request.cursor <= standing.feed or request.cursor < self._resumed_after:
+        if not standing.scope <= request.cursor <= standing.feed:
             return None
         reference = self._references.known(identity.person, standing.reference)
         changes = sorted(outcome.taken.own_work.items(), key=lambda change: change[1].position)
@@ -232,7 +238,7 @@ class Rounds:
     ) -> bytes | None:
         """The RoundReply where there is nothing to tell and nothing to look up; None where there may be."""
         person = identity.person
-        if not standing.scope <= request.cursor <= standing.feed or request.cursor < self._resumed_after:
+        if not standing.scope <= request.cursor <= standing.feed:
             return None
         reference = self._references.known(person, standing.reference)
         if reference is None or reference.version != request.reference:
@@ -249,10 +255,6 @@ class Rounds:
         person, verdicts = identity.person, taken.verdicts
         own_work = taken.own_work if request.works_out is True else {}
         standing = standing_of(looking.row(STANDING, about(identity.device, person.id)))
-        if 0 < request.cursor < self._resumed_after:
-            # The office was restored from a backup since: what this phone was told may be of the history that was
-            # lost. A cursor set back makes it take everything anew, and offer its photos again.
-            return self._encoded(request.protocol, standing, 0, verdicts, more=True, in_step=None)
         # A cursor from the future: the database was set back by other means. What it has is told from the beginning.
         cursor = request.cursor if request.cursor <= standing.feed else 0
         rows: list[FeedRow] = []

@@ -163,8 +163,8 @@ MUTATIONS = (
         "a phone is told that nothing has changed",
         rounds.Rounds,
         "_short_answer",
-        "if not standing.scope <= request.cursor <= standing.feed or",
-        "if request.cursor == 0 or",
+        "if not standing.scope <= request.cursor <= standing.feed:",
+        "if request.cursor == 0:",
     ),
     Mutation(
         "a photo's bytes are not flushed",
