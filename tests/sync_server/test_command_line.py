@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from shared_schema.apply import Filing
+from shared_schema.lifecycle import OFFICE_ROLES, Role, Status
+from shared_schema.operations import AcceptTicket, AddNote, CancelTicket
+from shared_schema.rejections import NotThisDevice, RoleNotAllowed, UnknownTicket
 from sync_server.__main__ import main
-from tests.sync_server.office import CHEN, LIN, Office
+from tests.sync_server.office import CHEN, LIN, WANG, Office
 
 Doorstep = Callable[..., tuple[int, str, str]]
 
@@ -39,6 +43,38 @@ def test_an_administrator_lets_a_phone_in(doorstep: Doorstep, office: Office) ->
     _, listed, _ = doorstep("people", "list", "--role", "technician")
     assert "phone-a" in listed
     assert LIN.name not in listed
+
+
+@pytest.mark.parametrize("role", sorted(OFFICE_ROLES))
+def test_whoever_changes_to_the_desk_still_hands_in_what_they_recorded_on_visits(
+    doorstep: Doorstep, office: Office, role: Role
+) -> None:
+    """Promoted while the phone was in a cellar. It is a technician's work and judged as one's: nothing of the desk's
+    own may be done with it, and nobody else's ticket is touched."""
+    ticket, done_by_wang, of_wang = office.assigned(CHEN), office.assigned(CHEN), office.assigned(WANG)
+    phone = office.phone(CHEN)
+    phone.write(ticket, AcceptTicket())
+    phone.write(ticket, AddNote("换了整流器"))
+    phone.write(done_by_wang, AddNote("客户要求改期"))
+    phone.write(of_wang, AddNote("不是我的"))
+    phone.write(ticket, CancelTicket("不去了"))
+    assert doorstep("people", "add", CHEN.id, "--role", role.value)[0] == 0
+    office.assign(done_by_wang, WANG, replaces=CHEN)
+    verdicts = phone.sync()
+    assert [verdict.filing for verdict in verdicts[:3]] == [Filing.APPLIED, Filing.APPLIED, Filing.LATE]
+    assert [verdict.rejection for verdict in verdicts[3:]] == [UnknownTicket(), RoleNotAllowed(Role.TECHNICIAN)]
+    assert office.ticket(ticket).notes[-1].text == "换了整流器"
+    assert office.ticket(ticket).status is Status.ACCEPTED
+
+
+def test_whoever_leaves_the_desk_for_visits_decides_nothing_any_more(doorstep: Doorstep, office: Office) -> None:
+    """The app records in nobody's name but a technician's; what says otherwise is not believed."""
+    ticket = office.assigned(CHEN)
+    phone = office.phone(LIN)
+    assert doorstep("people", "add", LIN.id, "--role", "technician")[0] == 0
+    phone.write(ticket, CancelTicket("不去了"))
+    assert [verdict.rejection for verdict in phone.sync()] == [NotThisDevice()]
+    assert office.ticket(ticket).status is Status.ASSIGNED
 
 
 def test_somebody_is_added_given_a_password_and_leaves(
