@@ -334,8 +334,11 @@ class Accounts:
                 return EnrolmentRefused("enrolment-used")
             if now_ms >= offer.expires_at_ms:
                 return EnrolmentRefused("enrolment-expired")
-            owner = writing.people.device_owner(request.device)
-            if request.device == OFFICE or owner not in {None, offer.person.id}:
+            if request.device == OFFICE:
+                return EnrolmentRefused("device-of-another-person")
+            # Whose it is, and its key, may be decided in another process at this moment: one after the other.
+            writing.journal.head(request.device)
+            if writing.people.device_owner(request.device) not in {None, offer.person.id}:
                 return EnrolmentRefused("device-of-another-person")
             writing.people.use_offer(key_sha256, request.device, now_ms)
             writing.people.enrol_device(

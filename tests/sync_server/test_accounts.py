@@ -391,6 +391,38 @@ def test_two_phones_racing_for_one_key_through_two_processes_are_not_both_let_in
         accounts.close()
 
 
+@pytest.mark.parametrize("second", [CHEN, WANG])
+def test_one_new_phone_that_comes_with_two_keys_through_two_processes_is_somebody_s(
+    second: Person, open_database: Callable[[], Storage], settings: Settings, clock: StandingClock
+) -> None:
+    """Two links are opened on it at the same moment. Both replies say how it is, and it is one person's."""
+    processes = [Accounts(open_database(), settings, clock) for _ in range(2)]
+    processes[0]._storage.write_now(hire)
+    for turn in range(8):
+        keys = [offered(processes[0], person).key for person in (CHEN, second)]
+        at_once = threading.Barrier(2)
+
+        def enrol(accounts: Accounts, key: str) -> EnrolReply | EnrolmentRefused:
+            request = replace(asked(key, f"phone-{turn}"), public_key=bytes(32))  # noqa: B023
+            at_once.wait()  # noqa: B023
+            return run(accounts.enrol(request))
+
+        with ThreadPoolExecutor(2) as links:
+            replies = list(links.map(enrol, processes, keys))
+        let_in = [reply for reply in replies if isinstance(reply, EnrolReply)]
+        if second is CHEN:
+            assert len(let_in) == 2
+        else:
+            assert EnrolmentRefused("device-of-another-person") in replies
+            assert len(let_in) == 1
+        for accounts in processes:
+            (found,) = {run(accounts.device_of(reply.token)) for reply in let_in} - {None}
+            assert found is not None
+            assert (found.device, found.person.id) == (f"phone-{turn}", let_in[0].person)
+    for accounts in processes:
+        accounts.close()
+
+
 def test_a_phone_with_a_colleague_s_journal_is_not_taken_over(accounts: Accounts) -> None:
     """Its waiting operations are the colleague's; the office's own journal is nobody's."""
     run(accounts.enrol(asked(offered(accounts, CHEN).key)))
