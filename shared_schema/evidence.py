@@ -17,6 +17,10 @@ PHOTO_BYTES = 25_000_000
 """The largest photo a phone keeps and the office takes: one figure, so that nothing saved can prove undeliverable."""
 
 
+PHOTOS_PER_STATEMENT = 1_000
+"""More than anybody takes in one visit: a visit whose photos a statement cannot name could not be signed."""
+
+
 class PhotoSlot(str, Enum):
     """What a photo shows, seen from the visit."""
 
@@ -78,7 +82,7 @@ class Statement(Struct, frozen=True, gc=False):
     them: no visit may be too long to be signed."""
     found: Words
     done: Words
-    photos: Annotated[tuple[Sha256, ...], Meta(max_length=200)]
+    photos: Annotated[tuple[Sha256, ...], Meta(max_length=PHOTOS_PER_STATEMENT)]
 
 
 class SignOff(Struct, frozen=True, gc=False, omit_defaults=True):

@@ -11,7 +11,7 @@ from typing import Annotated, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from shared_schema.evidence import PHOTO_BYTES, PhotoSlot, Signature, Statement
+from shared_schema.evidence import PHOTO_BYTES, PHOTOS_PER_STATEMENT, PhotoSlot, Signature, Statement
 from shared_schema.identifiers import (
     Count,
     EnvelopeName,
@@ -178,7 +178,7 @@ class RaiseObjection(_Operation, frozen=True, tag="raise_objection"):
     statement: Statement
     statement_sha256: Sha256
     words: RequiredWords
-    photos: Annotated[tuple[Sha256, ...], Meta(max_length=50)] = ()
+    photos: Annotated[tuple[Sha256, ...], Meta(max_length=PHOTOS_PER_STATEMENT)] = ()
 
 
 class RefusalAnswer(str, Enum):

@@ -206,6 +206,28 @@ def test_a_visit_of_many_words_can_be_signed_or_objected_to(phone: SinglePhone, 
     assert [each.statement for each in answers] == [shown]
 
 
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_a_visit_of_many_photos_can_be_signed_or_objected_to(phone: SinglePhone, is_signed: bool) -> None:
+    """Of each the customer has seen the small picture, and the signature is over all of them."""
+    phone.given(an_assigned_ticket(id=TICKET.id, status=Status.WORK_DONE, found="查", done="修"))
+    slot = PhotoSlot.AFTER if is_signed else PhotoSlot.OBJECTION
+    for seed in range(201):
+        saved(phone.actions.add_photo(TICKET.id, b"\xff\xd8\xff" + seed.to_bytes(2, "big"), slot))
+    visit = phone.store.ticket(TICKET.id)
+    assert visit is not None
+    taken = [photo.sha256 for photo in visit.photos]
+    shown = statement(visit, Words.load("zh_CN"), "陈志远", "上门")
+    if is_signed:
+        saved(phone.actions.sign_off(TICKET.id, shown, "何女士", 5, "", a_signature()))
+    else:
+        saved(phone.actions.raise_objection(TICKET.id, shown, "还在漏水", taken))
+    phone.restart()
+    answered = phone.store.ticket(TICKET.id)
+    assert answered is not None
+    named = answered.sign_offs[0].statement.photos if is_signed else answered.objections[0].photos
+    assert list(named) == taken
+
+
 def test_what_the_office_could_not_read_is_never_recorded(phone: SinglePhone) -> None:
     """Empty or endless words are refused on the phone, where the person who typed them can still do something."""
     phone.given(TICKET)
