@@ -2,8 +2,8 @@
 
 The office is asked first of which it holds nothing. These come with their creation, most of them whole; of all others
 it is asked, one by one, where to go on, and so it is when an answer was lost: nothing it holds is sent again.
-One photo that cannot be sent never holds up the others, and none of them ever holds up an operation: between two
-pieces the way is free for what was entered meanwhile.
+One photo that cannot be sent, or at which the office fails, never holds up the others, and none of them ever holds up
+an operation: between two pieces the way is free for what was entered meanwhile.
 """
 
 import asyncio
@@ -33,6 +33,9 @@ FREED_AFTER = timedelta(days=7)
 LOOK_FOR_ROOM_SECONDS = 3600.0
 
 RESTARTS_AT_ONCE = 3
+ENDED_AT_MOST = 3
+"""So often in a row may sending end at the same photo before the others go first: it may be this one photo at which the
+office fails, and not the network."""
 DEFERRED_SECONDS = 600.0
 DEFERRED_FOR_GOOD_SECONDS = 86_400.0
 """After a refusal that will not change by itself: the office may have learnt something new by tomorrow."""
@@ -67,6 +70,8 @@ class PhotoSender:
         self._piece = FIRST_PIECE
         self._entries_before = 0
         self._deferred_until: dict[str, float] = {}
+        self._ended_at: dict[str, int] = {}
+        """How often in a row, by photo, without any more of it having been received."""
         self._look_for_room_at = 0.0
         self.received = 0
         """Photos the office has received through this sender."""
@@ -95,6 +100,7 @@ class PhotoSender:
             if sent is _Sent.RECEIVED:
                 self.received += 1
             elif sent is not _Sent.DEFERRED:
+                self._ended_at[photo.sha256] = self._ended_at.get(photo.sha256, 0) + 1
                 return sent
         return Ended.ALL_SENT
 
@@ -130,7 +136,8 @@ class PhotoSender:
 
     def _due(self) -> list[PhotoState]:
         now = self._device.monotonic()
-        return [photo for photo in self._store.photos_waiting() if self._deferred_until.get(photo.sha256, now) <= now]
+        due = [photo for photo in self._store.photos_waiting() if self._deferred_until.get(photo.sha256, now) <= now]
+        return sorted(due, key=lambda photo: self._ended_at.get(photo.sha256, 0) // ENDED_AT_MOST)
 
     async def _send(self, photo: PhotoState, *, is_unheld: bool) -> _Sent | Away:
         upload: Upload | None = None
@@ -142,6 +149,7 @@ class PhotoSender:
             elif upload.complete:
                 self._store.photo_received(photo.sha256)
                 self._deferred_until.pop(photo.sha256, None)
+                self._ended_at.pop(photo.sha256, None)
                 return _Sent.RECEIVED
             elif self._store.last_sequence() > self._entries_before:
                 return _Sent.INTERRUPTED
@@ -221,6 +229,8 @@ class PhotoSender:
 
     def _keep(self, photo: PhotoState, upload: Upload | None, restarts: int) -> PhotoState:
         location, offset = (None, 0) if upload is None else (upload.location, upload.offset)
+        if offset > photo.offset:
+            self._ended_at.pop(photo.sha256, None)
         if (photo.location, photo.offset, photo.restarts) != (location, offset, restarts):
             self._store.photo_progress(photo.sha256, location=location, offset=offset, restarts=restarts)
         kept = self._store.photo_state(photo.sha256)

@@ -1,6 +1,7 @@
 """Photos, from the camera to the office and, much later, off the phone: none sent twice, none stuck in silence."""
 
 import hashlib
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -182,6 +183,24 @@ def test_a_photo_the_phones_disk_cannot_read_holds_up_no_other(
     assert trouble(phone, shot) == ON_THIS_PHONE
     assert world.server.photo(whole) is not None
     assert phone.store.counts().photos == 1
+
+
+def test_photos_at_which_the_office_fails_each_time_hold_up_no_other(world: World, phone: Phone, ticket: str) -> None:
+    """The office's disk is damaged where two of them would lie: they wait, and the others go."""
+    phone.go_offline()
+    stuck = [phone.take_photo(ticket, a_picture(seed=seed)) for seed in (51, 52)]
+    for shot in stuck:
+        (world.settings.data / "photos" / shot[:2] / shot / "not-a-photo").mkdir(parents=True)
+    sent = [phone.take_photo(ticket, a_picture(20_000, seed=seed)) for seed in (53, 54)]
+    phone.network.up = True
+    for _ in range(8):
+        phone.sync()
+    assert [world.server.photo(shot) is not None for shot in sent] == [True, True]
+    assert {photo.sha256 for photo in phone.store.photos_waiting()} == set(stuck)
+    for shot in stuck:
+        shutil.rmtree(world.settings.data / "photos" / shot[:2] / shot)
+    phone.sync()
+    assert phone.store.counts().photos == 0
 
 
 def test_bytes_damaged_on_the_way_each_time_are_told_and_tried_again_soon(
