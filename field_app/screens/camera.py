@@ -51,7 +51,7 @@ def _can_show_camera(page: ft.Page) -> bool:
 
 
 @component
-def CameraPage() -> ft.Control:
+def CameraPage(key: str = "") -> ft.Control:  # noqa: ARG001
     app = use_app()
     parameters = ft.use_route_params()
     ticket_id, slot_name = parameters.get("ticket", ""), parameters.get("slot", "")

@@ -15,7 +15,7 @@ _PHOTO = 232
 
 
 @component
-def CredentialAtTheDoor() -> ft.Control:
+def CredentialAtTheDoor(key: str = "") -> ft.Control:  # noqa: ARG001
     """Shown to the customer as a step of the visit."""
     app = use_app()
     ticket_id = ft.use_route_params().get("ticket", "")

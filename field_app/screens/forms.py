@@ -81,12 +81,12 @@ def _words_field(
 
 
 @component
-def ProblemPage() -> ft.Control:
+def ProblemPage(key: str = "") -> ft.Control:  # noqa: ARG001
     """The problem as technician and customer agree on it at the door; the reported one is kept beside it."""
     app = use_app()
     ticket_id = ft.use_route_params().get("ticket", "")
-    key = form_key("problem", ticket_id)
-    draft = use_draft(app, key)
+    form = form_key("problem", ticket_id)
+    draft = use_draft(app, form)
     error, set_error = ft.use_state("")
     ticket = app.ticket(ticket_id)
     if ticket is None:
@@ -97,7 +97,7 @@ def ProblemPage() -> ft.Control:
         agreed = draft.text("words", reported).strip()
         if not agreed:
             set_error(app.words("form.required"))
-        elif app.perform(lambda: app.phone.actions.confirm_problem(ticket_id, agreed, clear_drafts=[key])):
+        elif app.perform(lambda: app.phone.actions.confirm_problem(ticket_id, agreed, clear_drafts=[form])):
             app.go(f"/tickets/{ticket_id}")
 
     above = [card(text.note(app.words("ticket.problem-reported"), strong=True), text.body(reported), spacing=4)]
@@ -112,11 +112,11 @@ def ProblemPage() -> ft.Control:
 
 
 @component
-def NotePage() -> ft.Control:
+def NotePage(key: str = "") -> ft.Control:  # noqa: ARG001
     app = use_app()
     ticket_id = ft.use_route_params().get("ticket", "")
-    key = form_key("note", ticket_id)
-    draft = use_draft(app, key)
+    form = form_key("note", ticket_id)
+    draft = use_draft(app, form)
     error, set_error = ft.use_state("")
     ticket = app.ticket(ticket_id)
     if ticket is None:
@@ -126,7 +126,7 @@ def NotePage() -> ft.Control:
         written = draft.text("text").strip()
         if not written:
             set_error(app.words("form.required"))
-        elif app.perform(lambda: app.phone.actions.add_note(ticket_id, written, clear_drafts=[key])):
+        elif app.perform(lambda: app.phone.actions.add_note(ticket_id, written, clear_drafts=[form])):
             app.go(f"/tickets/{ticket_id}")
 
     return _form(
@@ -140,13 +140,13 @@ def NotePage() -> ft.Control:
 
 
 @component
-def WaitPage() -> ft.Control:
+def WaitPage(key: str = "") -> ft.Control:  # noqa: ARG001
     """What the visit has to wait for before it can go on."""
     app = use_app()
     words = app.words
     ticket_id = ft.use_route_params().get("ticket", "")
-    key = form_key("wait", ticket_id)
-    draft = use_draft(app, key)
+    form = form_key("wait", ticket_id)
+    draft = use_draft(app, form)
     error, set_error = ft.use_state("")
     reason, set_reason = ft.use_state(draft.text("reason"))
     ticket = app.ticket(ticket_id)
@@ -164,7 +164,7 @@ def WaitPage() -> ft.Control:
         said = said or (words(f"wait.{reason}") if reason else "")
         if not said:
             set_error(words("wait.required"))
-        elif app.perform(lambda: app.phone.actions.wait_for(ticket_id, said, clear_drafts=[key])):
+        elif app.perform(lambda: app.phone.actions.wait_for(ticket_id, said, clear_drafts=[form])):
             app.go(f"/tickets/{ticket_id}")
 
     def offered(name: str, icon: ft.IconData) -> Choice:
@@ -187,11 +187,11 @@ def WaitPage() -> ft.Control:
 
 
 @component
-def FinishPage() -> ft.Control:
+def FinishPage(key: str = "") -> ft.Control:  # noqa: ARG001
     app = use_app()
     ticket_id = ft.use_route_params().get("ticket", "")
-    key = form_key("finish", ticket_id)
-    draft = use_draft(app, key)
+    form = form_key("finish", ticket_id)
+    draft = use_draft(app, form)
     errors, set_errors = ft.use_state(("", ""))
     ticket = app.ticket(ticket_id)
     if ticket is None:
@@ -208,7 +208,7 @@ def FinishPage() -> ft.Control:
         if (
             found
             and done
-            and app.perform(lambda: app.phone.actions.finish_work(ticket_id, found, done, clear_drafts=[key]))
+            and app.perform(lambda: app.phone.actions.finish_work(ticket_id, found, done, clear_drafts=[form]))
         ):
             app.go(f"/tickets/{ticket_id}")
 

@@ -79,7 +79,7 @@ def while_customer_decides(page: Callable[[AppState, Ticket], ft.Control]) -> ft
 
 
 @component
-def HandOverPage() -> ft.Control:
+def HandOverPage(key: str = "") -> ft.Control:  # noqa: ARG001
     return while_customer_decides(HandOver)
 
 
@@ -208,7 +208,7 @@ def _shown(parts: Sequence[Section]) -> list[ft.Control]:
 
 
 @component
-def ObjectionPage() -> ft.Control:
+def ObjectionPage(key: str = "") -> ft.Control:  # noqa: ARG001
     """What the customer does not accept, in their words, with a photo if they wish."""
     return while_customer_decides(ObjectionForm)
 
@@ -277,7 +277,7 @@ def ObjectionForm(app: AppState, ticket: Ticket) -> ft.Control:
 
 
 @component
-def HandedBackPage() -> ft.Control:
+def HandedBackPage(key: str = "") -> ft.Control:  # noqa: ARG001
     app = use_app()
     ticket_id = ft.use_route_params().get("ticket", "")
     ticket = app.ticket(ticket_id)

@@ -13,7 +13,7 @@ _CLOSEST = 6
 
 
 @component
-def PhotoPage() -> ft.Control:
+def PhotoPage(key: str = "") -> ft.Control:  # noqa: ARG001
     app = use_app()
     route = ft.use_view_path()
     back, _, sha256 = route.partition("/photo/")

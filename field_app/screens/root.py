@@ -1,5 +1,6 @@
 """Which screen stands at which address, and what comes before any of them: a phone that belongs to somebody."""
 
+from collections.abc import Callable
 from typing import cast
 
 import flet as ft
@@ -44,23 +45,34 @@ def EnrolAgain() -> ft.Control:
     return Enrol(use_app(), None)
 
 
+def _of_one_visit(path: str, page: Callable[..., ft.Control], children: list[ft.Route] | None = None) -> ft.Route:
+    """A page that is made anew where the address changes to that of another visit, as by the browser's list of where
+    one has been: the router would keep it, and with it what was typed or chosen for the visit before."""
+
+    @component
+    def PageOfVisit() -> ft.Control:
+        return page(key=ft.use_view_path())
+
+    return ft.Route(path=path, component=PageOfVisit, children=children)
+
+
 def _routes() -> list[ft.Route]:
     hand_over = [
-        ft.Route(path="photo/:sha256", component=PhotoPage),
-        ft.Route(path="signature", component=SignaturePage),
-        ft.Route(path="objection", component=ObjectionPage),
-        ft.Route(path="camera/:slot", component=CameraPage),
+        _of_one_visit("photo/:sha256", PhotoPage),
+        _of_one_visit("signature", SignaturePage),
+        _of_one_visit("objection", ObjectionPage),
+        _of_one_visit("camera/:slot", CameraPage),
     ]
     visit = [
-        ft.Route(path="credential", component=CredentialAtTheDoor),
-        ft.Route(path="problem", component=ProblemPage),
-        ft.Route(path="note", component=NotePage),
-        ft.Route(path="wait", component=WaitPage),
-        ft.Route(path="finish", component=FinishPage),
-        ft.Route(path="camera/:slot", component=CameraPage),
-        ft.Route(path="photo/:sha256", component=PhotoPage),
-        ft.Route(path="hand-over", component=HandOverPage, children=hand_over),
-        ft.Route(path="handed-back", component=HandedBackPage),
+        _of_one_visit("credential", CredentialAtTheDoor),
+        _of_one_visit("problem", ProblemPage),
+        _of_one_visit("note", NotePage),
+        _of_one_visit("wait", WaitPage),
+        _of_one_visit("finish", FinishPage),
+        _of_one_visit("camera/:slot", CameraPage),
+        _of_one_visit("photo/:sha256", PhotoPage),
+        _of_one_visit("hand-over", HandOverPage, hand_over),
+        _of_one_visit("handed-back", HandedBackPage),
     ]
     return [
         ft.Route(path="enrol", component=EnrolAgain),
@@ -74,7 +86,7 @@ def _routes() -> list[ft.Route]:
                 ft.Route(path="leave", component=LeavePage),
             ],
         ),
-        ft.Route(component=Today, children=[ft.Route(path="tickets/:ticket", component=TicketPage, children=visit)]),
+        ft.Route(component=Today, children=[_of_one_visit("tickets/:ticket", TicketPage, visit)]),
         ft.Route(path=":elsewhere*", component=NowhereKnown),
     ]
 

@@ -16,7 +16,7 @@ from shared_schema.ticket import Ticket
 
 
 @component
-def SignaturePage() -> ft.Control:
+def SignaturePage(key: str = "") -> ft.Control:  # noqa: ARG001
     return while_customer_decides(Sign)
 
 

@@ -48,7 +48,7 @@ _PAGES = {
 
 
 @component
-def TicketPage() -> ft.Control:
+def TicketPage(key: str = "") -> ft.Control:  # noqa: ARG001
     app = use_app()
     ticket_id = ft.use_route_params().get("ticket", "")
     history_open, set_history_open = ft.use_state(False)
