@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Literal
 
 import httpx
@@ -17,12 +18,22 @@ from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
 
 from shared_schema.evidence import PhotoSlot
 from shared_schema.lifecycle import Severity
-from shared_schema.operations import AddNote, AddPhoto, CancelTicket, ConfirmTicket, FinishWork
+from shared_schema.operations import (
+    AddNote,
+    AddPhoto,
+    AssignTicket,
+    CancelTicket,
+    ConfirmTicket,
+    FinishWork,
+    SolveRemotely,
+)
+from shared_schema.ticket import Window
 from sync_server.accounts import SESSION_COOKIE
 from sync_server.app import create_app
+from sync_server.problems import LANGUAGE_COOKIE
 from sync_server.settings import Settings
 from sync_server.storage import Storage
-from sync_server.words import words_in
+from sync_server.words import LANGUAGES, words_in
 from tests.builders.tickets import a_customer
 from tests.sync_server.desk_browser import signed_in
 from tests.sync_server.office import CHEN, WANG, Office, StandingClock
@@ -281,6 +292,34 @@ def test_every_page_obeys_its_own_policy(live: Live) -> None:
 
 
 NEW_PAGES = ("/attention", "/sync-health", "/rescue")
+
+
+CUT = """() => [...document.querySelectorAll("#list th, #list td, .rail li a span")]
+  .filter((cell) => cell.checkVisibility() && cell.scrollWidth > cell.clientWidth)
+  .filter((cell) => !cell.matches(".c-customer, .c-product, .sr"))
+  .map((cell) => `${cell.className} ${cell.textContent.trim()}`)"""
+"""Names and products may be cut where room is short; what a ticket is, who has it and when must not be."""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_in_the_list_is_cut_beside_the_panel(live: Live, language: str) -> None:
+    """At the size that the desk is made for, with the longest words of each column."""
+    live.office.received(number="260302-001")
+    graded = {severity: live.office.received(number=f"260302-01{at}") for at, severity in enumerate(Severity)}
+    for severity, ticket in graded.items():
+        live.office.decide(ticket, ConfirmTicket(severity))
+        tomorrow = live.office.this_afternoon().start + timedelta(days=1)
+        live.office.decide(ticket, AssignTicket(CHEN.id, Window(tomorrow, tomorrow + timedelta(hours=2))))
+    solved = live.office.received(number="260302-020")
+    live.office.decide(solved, ConfirmTicket(Severity.ORDINARY))
+    live.office.decide(solved, SolveRemotely("复位后正常"))
+    late = came_late(live.office)
+    page = live.open("/tickets")
+    page.context.add_cookies([{"name": LANGUAGE_COOKIE, "value": language, "url": live.address}])
+    for path in ("/tickets", f"/tickets?chosen={late}", "/attention"):
+        page.goto(live.address + path)
+        page.wait_for_selector("body[data-live=open]")
+        assert page.evaluate(CUT) == [], path
 
 
 def came_late(office: Office) -> str:
