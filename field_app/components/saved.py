@@ -6,17 +6,15 @@ from field_app import theme
 from field_app.components import text
 from field_app.components.identifiers import RECEIVED_BY_OFFICE, SAVED_ON_PHONE, identified
 from field_app.state.app import AppState
-from field_app.store import EntryState
 
 
 def saved_line(app: AppState, ticket_id: str) -> ft.Control | None:
     """None where nothing was entered on this ticket here."""
-    entries = app.phone.store.journal(ticket=ticket_id)
-    if not entries:
+    store = app.phone.store
+    if not store.journal(ticket=ticket_id, limit=1):
         return None
-    waiting = sum(entry.state is EntryState.WAITING for entry in entries)
-    photos = sum(state.ticket == ticket_id for state in app.phone.store.photos_waiting())
-    if waiting:
+    photos = len(store.photos_waiting_on(ticket_id))
+    if store.waiting(ticket=ticket_id):
         icon, role, identifier, words = ft.Icons.SAVE_OUTLINED, theme.SAVED, SAVED_ON_PHONE, app.words("saved.on-phone")
     elif photos:
         icon, role, identifier = ft.Icons.CLOUD_UPLOAD_OUTLINED, theme.SAVED, SAVED_ON_PHONE

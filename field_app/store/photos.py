@@ -12,6 +12,9 @@ _COLUMNS = (
     " received_at, trouble, freed_at"
 )
 
+_NAMING = "journal ON kind = 'add_photo' AND instr(raw, CAST(sha256 AS BLOB))"
+"""A picture is kept once, with the entry that brought it; others may name it, on other tickets."""
+
 
 class Photos:
     def __init__(self, file: StoreFile) -> None:
@@ -58,6 +61,22 @@ class Photos:
     def waiting(self) -> list[PhotoState]:
         """Small ones first: the most evidence in the shortest time."""
         return self._states("WHERE received_at IS NULL ORDER BY size_bytes, recorded_at")
+
+    def waiting_on(self, ticket: str) -> frozenset[str]:
+        """Of the photos added to this ticket; also of a picture that came with another ticket's entry first."""
+        rows = self._file.rows(
+            f"SELECT DISTINCT sha256 FROM photos JOIN {_NAMING} WHERE received_at IS NULL AND journal.ticket = ?",  # noqa: S608
+            (ticket,),
+        )
+        return frozenset(sha256 for (sha256,) in rows)
+
+    def tickets_of(self, sha256: str) -> list[str]:
+        """All to which this picture was added here."""
+        rows = self._file.rows(
+            f"SELECT DISTINCT journal.ticket FROM photos JOIN {_NAMING} WHERE sha256 = ?",  # noqa: S608
+            (sha256,),
+        )
+        return [ticket for (ticket,) in rows]
 
     def states(self, limit: int) -> list[PhotoState]:
         return self._states("ORDER BY recorded_at DESC LIMIT ?", (limit,))

@@ -296,9 +296,11 @@ class Store:
 
     # -- the journal --------------------------------------------------------------------------------------------------
 
-    def waiting(self) -> list[JournalEntry]:
+    def waiting(self, *, ticket: str | None = None) -> list[JournalEntry]:
         """Not answered by the office yet, oldest first."""
-        return self._journal.entries("state = 'waiting'")
+        if ticket is None:
+            return self._journal.entries("state = 'waiting'")
+        return self._journal.entries("state = 'waiting' AND ticket = ?", (ticket,))
 
     def journal(self, *, ticket: str | None = None, limit: int = 200) -> list[JournalEntry]:
         """Newest first."""
@@ -412,6 +414,10 @@ class Store:
         """Not wholly received by the office, in the order in which they are sent."""
         return self._photos.waiting()
 
+    def photos_waiting_on(self, ticket_id: str) -> frozenset[str]:
+        """SHA-256 of each of this ticket's photos that the office has not wholly received."""
+        return self._photos.waiting_on(ticket_id)
+
     def photo_states(self, limit: int = 500) -> list[PhotoState]:
         """Newest first, received or not."""
         return self._photos.states(limit)
@@ -431,7 +437,11 @@ class Store:
 
         Never one of a visit that is still open, or of a ticket on which something waits to be sent.
         """
-        return [photo for photo in self._photos.received_before(received_before) if not self._is_open(photo.ticket)]
+        return [
+            photo
+            for photo in self._photos.received_before(received_before)
+            if not any(self._is_open(ticket) for ticket in self._photos.tickets_of(photo.sha256))
+        ]
 
     def _is_open(self, ticket_id: str) -> bool:
         shown = self._tickets.shown(ticket_id)

@@ -323,6 +323,18 @@ def test_photos_of_a_visit_that_is_open_stay_however_short_the_room(world: World
     assert phone.store.photo(shot) == LARGE
 
 
+def test_a_picture_that_a_visit_still_open_shows_too_stays(world: World, phone: Phone, old: str) -> None:
+    """It came with the ticket that is over, and was added to another, whose customer is yet to see it."""
+    other = world.dispatcher.sends("t-chen")
+    phone.sync()
+    phone.accept(other)
+    assert phone.take_photo(other, LARGE) == old
+    world.clock.move(hours=2)
+    short_of_room(phone)
+    phone.sync()
+    assert phone.store.photo(old) == LARGE
+
+
 def test_a_photo_received_yesterday_stays(world: World, phone: Phone, ticket: str) -> None:
     """The office may have to go back to a backup of the day before."""
     shot = phone.take_photo(ticket, LARGE)
