@@ -326,10 +326,17 @@ def _history(app: AppState, ticket: Ticket, is_open: bool, on_toggle: Handler) -
         )
     ]
     if is_open:
-        waiting = {entry.id for entry in app.phone.store.journal(ticket=ticket.id) if entry.state is EntryState.WAITING}
+        store = app.phone.store
+        waiting = {entry.id for entry in store.waiting(ticket=ticket.id)}
+        photos_waiting = store.photos_waiting_on(ticket.id)
+
+        def waits(item: Happening) -> bool:
+            is_sent = waiting.isdisjoint(item.operations)
+            return not (is_sent and photos_waiting.isdisjoint(photo.sha256 for photo in item.photos))
+
         controls.append(
             card(
-                *(_happening(app, ticket.id, item, not waiting.isdisjoint(item.operations)) for item in happened),
+                *(_happening(app, ticket.id, item, waits(item)) for item in happened),
                 spacing=14,
             )
         )
