@@ -7,8 +7,11 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from shared_schema.lifecycle import Status
 from sync_server.storage import Storage
 from sync_server.storage.metadata import metadata
+from sync_server.storage.tickets import Kept
+from tests.builders.tickets import an_assigned_ticket
 
 
 def test_the_revisions_lead_to_the_tables_of_the_code(open_database: Callable[[], Storage]) -> None:
@@ -30,3 +33,19 @@ def test_processes_that_start_at_once_do_not_get_in_each_others_way(open_databas
     with ThreadPoolExecutor(3) as pool:
         opened = [pool.submit(open_database) for _ in range(3)]
         assert [each.result().read_now(lambda reading: reading.feed.latest()) for each in opened] == [0, 0, 0]
+
+
+def test_what_was_merged_before_there_was_a_column_for_it_is_found(open_database: Callable[[], Storage]) -> None:
+    """The desk could merge duplicates a while before it kept a column to find them by."""
+    storage = open_database()
+    going_on = an_assigned_ticket(id="t-1", number="260302-001")
+    merged = an_assigned_ticket(id="t-2", number="260302-002", status=Status.CANCELLED, duplicate_of="t-1")
+    other = an_assigned_ticket(id="t-3", number="260302-003", status=Status.CANCELLED)
+    kept = [Kept(ticket, position) for position, ticket in enumerate((going_on, merged, other), 1)]
+    storage.write_now(lambda writing: writing.tickets.save(kept))
+    engine = sa.create_engine(storage.address)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE tickets SET duplicate_of = NULL"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0005'"))
+    engine.dispose()
+    assert open_database().read_now(lambda reading: reading.tickets.duplicates_of("t-1")) == [merged]
