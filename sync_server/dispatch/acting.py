@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -26,6 +26,8 @@ from sync_server.dispatch.acts import (
     quick_windows,
     seen_values,
     typed_window,
+    window_now,
+    window_values,
 )
 from sync_server.dispatch.forms import Form
 from sync_server.dispatch.late import LateItem
@@ -128,6 +130,7 @@ def refused(act: Act, ticket: Ticket, form: Form, verdict: Verdict, reader: Read
         return acting
     if act.kind == "assign_ticket":
         form.put("replaces", ticket.technician or "")
+        form.put("seen_window", window_now(ticket))
     if act.kind == "correct_details":
         acting.now = _merge(ticket, form)
     return acting
@@ -204,6 +207,38 @@ async def with_candidates(acting: Acting, ticket: Ticket, reader: Reader, accoun
     return acting
 
 
+_DAYS_AHEAD = 14
+
+
+async def moved_on(acting: Acting, ticket: Ticket, reader: Reader, desk: Desk) -> Acting:
+    """An overdue visit's form begins at its hours of the next day on which its technician has nothing else then."""
+    display, assignment = reader.display, ticket.assignment
+    if acting.kind != "assign_ticket" or assignment is None or assignment.window.end > display.now:
+        return acting
+    start = assignment.window.start.astimezone(display.zone)
+    lasts = assignment.window.end - assignment.window.start
+    ahead = [display.today + timedelta(days=days) for days in range(_DAYS_AHEAD)]
+    starts = [datetime.combine(day, start.time(), display.zone) for day in ahead]
+    windows = [Window(begins, begins + lasts) for begins in starts]
+    wanted = [window for window in windows if window.start > display.now]
+    for window in wanted:
+        visits = await desk.day(assignment.technician, window.start.date())
+        if not any(_clashes(one, ticket, window) for one in visits):
+            break
+    else:
+        window = wanted[0]
+    for name, value in window_values(window, display).items():
+        acting.form.put(name, value)
+    return acting
+
+
+def _clashes(one: TicketSummary, ticket: Ticket, window: Window) -> bool:
+    """Whether another visit takes place in the same hours."""
+    if one.window is None or one.id == ticket.id or one.status in OVER:
+        return False
+    return one.window.start < window.end and window.start < one.window.end
+
+
 def _candidate(person: Person, day: list[TicketSummary], ticket: Ticket, window: Window | None, on: date) -> Candidate:
     visits = [
         Visit(
@@ -213,7 +248,7 @@ def _candidate(person: Person, day: list[TicketSummary], ticket: Ticket, window:
             region=one.region,
             window=one.window,
             status=one.status,
-            clash=window is not None and one.window.start < window.end and window.start < one.window.end,
+            clash=window is not None and _clashes(one, ticket, window),
         )
         for one in day
         if one.window is not None and one.id != ticket.id and one.status not in OVER

@@ -5,7 +5,7 @@ that was refused comes back as it was typed.
 """
 
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, time, timedelta
 from typing import Literal
 
 import msgspec
@@ -130,16 +130,28 @@ FIRST_HOUR, LAST_HOUR = time(9), time(11)
 
 
 def _begin_assign(ticket: Ticket, display: Display) -> dict[str, str]:
-    values = {"technician": ticket.technician or "", "replaces": ticket.technician or ""}
+    values = {
+        "technician": ticket.technician or "",
+        "replaces": ticket.technician or "",
+        "seen_window": window_now(ticket),
+    }
     if ticket.assignment:
-        start, end = (each.astimezone(display.zone) for each in _ends(ticket.assignment.window))
-        return values | {"date": start.date().isoformat(), "start": f"{start:%H:%M}", "end": f"{end:%H:%M}"}
+        return values | window_values(ticket.assignment.window, display)
     tomorrow = display.today + timedelta(days=1)
     return values | {"date": tomorrow.isoformat(), "start": f"{FIRST_HOUR:%H:%M}", "end": f"{LAST_HOUR:%H:%M}"}
 
 
-def _ends(window: Window) -> tuple[datetime, datetime]:
-    return window.start, window.end
+def window_values(window: Window, display: Display) -> dict[str, str]:
+    start, end = (each.astimezone(display.zone) for each in (window.start, window.end))
+    return {"date": start.date().isoformat(), "start": f"{start:%H:%M}", "end": f"{end:%H:%M}"}
+
+
+def window_now(ticket: Ticket) -> str:
+    """The visit's window, for a form to say later which one was in front of whoever fills it in."""
+    if ticket.assignment is None:
+        return ""
+    window = ticket.assignment.window
+    return f"{window.start.astimezone(UTC).isoformat()}/{window.end.astimezone(UTC).isoformat()}"
 
 
 def typed_window(form: Form, display: Display) -> Window | None:
@@ -154,8 +166,9 @@ def typed_window(form: Form, display: Display) -> Window | None:
     return Window(starts, ends)
 
 
-def _read_assign(form: Form, _ticket: Ticket, display: Display) -> op.Operation | None:
+def _read_assign(form: Form, ticket: Ticket, display: Display) -> op.Operation | None:
     window = typed_window(form, display)
+    _notice_a_move(form, ticket, window, display)
     if window is not None and window.end.astimezone(display.zone).date() < display.today:
         form.fault("date", "fault.day_over")
     technician = form.value("technician")
@@ -176,6 +189,21 @@ def _read_assign(form: Form, _ticket: Ticket, display: Display) -> op.Operation 
     except msgspec.ValidationError:
         form.fault("technician", "fault.technician")
         return None
+
+
+def _notice_a_move(form: Form, ticket: Ticket, typed: Window | None, display: Display) -> None:
+    """Say that a colleague has promised the customer another time meanwhile; sent again, it is changed knowingly.
+
+    That somebody else goes is noticed by `apply`, which knows who was to be replaced and not when.
+    """
+    seen, now = form.value("seen_window"), window_now(ticket)
+    if not seen or ticket.assignment is None or form.value("replaces") != ticket.technician:
+        return
+    window = ticket.assignment.window
+    if seen != now and typed != window:  # the same one is this very form, sent twice
+        words = f"{display.short(window.start)}–{display.clock_time(window.end)}"
+        form.fault("date", "fault.visit_moved", window=words)
+        form.put("seen_window", now)
 
 
 # -- correcting -------------------------------------------------------------------------------------------------------

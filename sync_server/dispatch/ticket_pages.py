@@ -25,6 +25,7 @@ from sync_server.dispatch.acting import (
     Acting,
     around,
     fresh,
+    moved_on,
     new_id,
     refused,
     with_candidates,
@@ -126,7 +127,7 @@ async def ticket_page(
     values = await shown(file, reader, accounts, "page")
     wanted = act_of(act)
     if wanted is not None and wanted.possible(file.ticket):
-        begun = fresh(wanted, file.ticket, reader, clock)
+        begun = await moved_on(fresh(wanted, file.ticket, reader, clock), file.ticket, reader, desk)
         acting = await _prepared(begun, file, reader, accounts, desk, [about])
         values["acting"] = acting if acting.may_be_sent else None
     return await long_page("ticket_page.html", reader, here="tickets", **values)
@@ -223,7 +224,8 @@ async def act_form(
         asked = urlencode({"act": act.kind} | ({"about": about} if about else {}))
         return Redirect(f"/tickets/{ticket_id}?{asked}", status_code=303)
     file = await file_of(ticket_id, reader, desk)
-    acting = await _prepared(fresh(act, file.ticket, reader, clock), file, reader, accounts, desk, [about])
+    begun = await moved_on(fresh(act, file.ticket, reader, clock), file.ticket, reader, desk)
+    acting = await _prepared(begun, file, reader, accounts, desk, [about])
     if not acting.may_be_sent:
         acting.refusal = reader.words("rejection.already_decided")
     return await long_page(f"ticket/acts/{act.template}", reader, acting=acting, file=await _view(file, reader))

@@ -1,7 +1,7 @@
 """What a dispatcher does to a ticket: every act once, refused acts with what was typed, two people at the same time."""
 
 import json
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -198,6 +198,30 @@ def test_a_visit_on_a_day_that_is_over_is_said_at_the_field(office: Office) -> N
     assert browser.act(ticket, "assign_ticket", technician="t-chen", date="2026-03-02", **hours).status == 303
 
 
+def test_an_overdue_visit_is_moved_to_the_next_day_that_is_free_at_its_hours(office: Office) -> None:
+    """Nobody came from 14 to 16 o'clock. Later that day the form says tomorrow, or the day after where the technician
+    has another visit then; what lies ahead stays as it is."""
+    ticket = office.assigned(CHEN)
+    address = f"/tickets/{ticket}/act/assign_ticket"
+
+    def begins() -> tuple[str, ...]:
+        browser = signed_in(office)
+        fields = browser.get(f"/tickets/{ticket}?act=assign_ticket").page.form(address).fields
+        in_panel = browser.get(address, **HTMX, **{"HX-Target": "act-form"}).page.form(address).fields
+        assert in_panel["date"] == fields["date"]
+        return fields["date"], fields["start"], fields["end"], fields["technician"]
+
+    hours = ("14:00", "16:00", "t-chen")
+    assert begins() == ("2026-03-02", *hours)
+    office.clock.move(timedelta(hours=8))
+    assert begins() == ("2026-03-03", *hours)
+    other = confirmed(office)
+    signed_in(office).act(other, "assign_ticket", technician="t-chen", date="2026-03-03", start="15:00", end="17:00")
+    assert begins() == ("2026-03-04", *hours)
+    office.clock.move(timedelta(days=2, hours=8))  # early in the morning: today is still ahead
+    assert begins() == ("2026-03-05", *hours)
+
+
 def test_a_window_typed_backwards_is_said_at_the_field(office: Office) -> None:
     browser, ticket = signed_in(office), confirmed(office)
     typed = {"date": "2026-03-03", "start": "16:00", "end": "14:00"}
@@ -251,6 +275,30 @@ def test_two_dispatchers_assign_at_once_and_neither_overwrites_unseen(office: Of
     assert form.fields["operation_id"] != second.fields["operation_id"]
     assert two.send(address, form).status == 303
     assert office.ticket(ticket).technician == "t-wang"
+
+
+def test_two_dispatchers_move_one_visit_at_once_and_the_second_learns_what_the_customer_was_told(
+    office: Office,
+) -> None:
+    """The same technician goes, so only the time tells that somebody else has been at it."""
+    one, two = signed_in(office), signed_in(office)
+    ticket = office.assigned(CHEN)
+    address = f"/tickets/{ticket}/act/assign_ticket"
+    first, second = (each.get(f"/tickets/{ticket}?act=assign_ticket").page.form(address) for each in (one, two))
+    for _ in range(2):  # pressed twice is no colleague
+        assert one.send(address, first, **AFTERNOON).status == 303
+    answer = two.send(address, second, date="2026-03-04", start="09:30", end="11:30")
+    assert answer.status == 422
+    assert SAY("fault.visit_moved", window=f"{SAY('day.tomorrow')} 14:00–16:00") in answer.page.text
+    assignment = office.ticket(ticket).assignment
+    assert assignment is not None
+    assert assignment.window.start.isoformat() == "2026-03-03T14:00:00+08:00"
+    form = answer.page.form(address)
+    assert (form.fields["date"], form.fields["start"]) == ("2026-03-04", "09:30")
+    assert two.send(address, form).status == 303
+    after = office.ticket(ticket).assignment
+    assert after is not None
+    assert after.window.start.isoformat() == "2026-03-04T09:30:00+08:00"
 
 
 def test_two_dispatchers_correct_at_once_and_the_second_sees_what_the_first_wrote(office: Office) -> None:
