@@ -95,8 +95,9 @@ async def app_file(request: Request[Any, Any, Any], settings: NamedDependency[Se
         return _not_published(request)
     name = request.path_params.get("wanted", "").lstrip("/") or "index.html"
     if name not in published.files:
-        if name.startswith("assets/fonts/"):
-            return _elsewhere(BASE + quote(published.fallback_font))
+        stand_in = published.stand_in(name)
+        if stand_in is not None:
+            return _elsewhere(BASE + quote(stand_in))
         if "." in name.rsplit("/", 1)[-1]:
             raise Problem("not-found")
         name = "index.html"  # an address inside the app

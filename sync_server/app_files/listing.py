@@ -28,9 +28,14 @@ class Published(Struct, frozen=True):
     version: str
     inputs: str
     """Digest of everything the app was made from."""
-    fallback_font: str
-    """What answers a request for a font that is not there: to a 404 Flutter asks again without end."""
     files: dict[str, PublishedFile]
+    stand_ins: list[tuple[str, str]] = []
+    """How names of fonts begin that Flutter asks for though they are not there, and what answers the first that fits:
+    to a 404 Flutter asks again without end."""
+
+    def stand_in(self, name: str) -> str | None:
+        """What answers for a file that is not there."""
+        return next((file for beginning, file in self.stand_ins if name.startswith(beginning)), None)
 
 
 def read(folder: Path) -> Published | None:

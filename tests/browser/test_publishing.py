@@ -68,16 +68,20 @@ def test_the_service_worker_knows_every_file_an_offline_start_needs(
     worker = (app_folder / "service_worker.js").read_text(encoding="utf-8")
     kept = set(re.findall(r'\["([^"]+)","[^"]+","[^"]+"\]', worker))
     assert set(published.files) - kept == page.NEVER_NEEDED_OFFLINE
-    assert f"assets/{fonts.REST}" in kept
+    assert {f"assets/{name}" for name in (fonts.MAIN, fonts.REST, fonts.EMOJI)} <= kept
 
 
 def test_the_fonts_hold_rare_characters_of_names(app_folder: Path) -> None:
     """The first has what nearly every text needs; 喆, 堃 and 玥 stand in many a name and in the second, 䶮 in a few.
-    What neither has is drawn as a box, not as nothing."""
-    files = [TTFont(app_folder / "assets" / name) for name in (fonts.MAIN, fonts.REST)]
-    main, rest = (file.getBestCmap() for file in files)
+    Emoji are in a third. What none has is drawn as a box, not as nothing."""
+    files = [TTFont(app_folder / "assets" / name) for name in (fonts.MAIN, fonts.REST, fonts.EMOJI)]
+    main, rest, emoji = (file.getBestCmap() for file in files)
     assert all(ord(sign) in main for sign in "上门服务工程师签名，：；、￥—×℃")
     assert all(ord(sign) in rest for sign in "喆堃玥䶮")
+    assert all(
+        ord(sign) in emoji for sign in "\N{GRINNING FACE}\N{THUMBS UP SIGN}\N{WARNING SIGN}\N{ZERO WIDTH JOINER}"
+    )
+    assert "CC-BY-SA-4.0" in files[2]["name"].getDebugName(0)
     for file in files:
         box = BoundsPen(file.getGlyphSet())
         file.getGlyphSet()[".notdef"].draw(box)

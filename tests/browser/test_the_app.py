@@ -1,11 +1,14 @@
 """The published app as a browser meets it: loading it, keeping it, updating it, and where it must refuse."""
 
+import io
 import re
 import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+
+from PIL import Image
 
 from tools.driving import AppOnScreen, Chromium, Office, gone_out, until
 from tools.driving.wire import Wire
@@ -121,6 +124,25 @@ def test_what_the_screen_calls_saved_survives_a_kill_and_a_second_tab_is_refused
     second.tap("nav-sync")
     second.see("entry-1")
     assert gone_out(browser) == []
+
+
+def test_an_emoji_is_seen_without_a_network(office: Office, open_browser: Callable[..., Chromium]) -> None:
+    """Keyboards offer them, so names and words have them; the browser's own fonts are none of CanvasKit's."""
+    browser = open_browser("technician")
+    phone = AppOnScreen(browser.start())
+    phone.open(f"{office.address}/app/")
+    phone.can_open_offline()
+    office.stop()
+    phone.open(f"{office.address}/app/")
+    phone.type("enrol-key", "\N{GRINNING FACE}\N{OK HAND SIGN}")
+    until(lambda: _yellow_pixels(phone.page.screenshot()) > 50, "two yellow pictures")
+    assert gone_out(browser) == []
+
+
+def _yellow_pixels(screenshot: bytes) -> int:
+    with Image.open(io.BytesIO(screenshot)) as picture:
+        data = picture.convert("RGB").tobytes()
+    return sum(1 for at in range(0, len(data), 3) if data[at] > 240 and data[at + 1] > 220 and data[at + 2] < 80)
 
 
 def _integrity(profile: Path, folder: Path) -> list[str]:

@@ -16,6 +16,7 @@ from sync_server.problems import exception_handlers
 from sync_server.settings import Settings
 
 SCRIPT = b"start();" * 200
+STAND_INS = [("assets/fonts/emoji/", "assets/fonts/emoji.ttf"), ("assets/fonts/", "assets/fonts/rest.otf")]
 
 
 def put(folder: Path, version: str = "1", script: bytes = SCRIPT) -> None:
@@ -25,6 +26,7 @@ def put(folder: Path, version: str = "1", script: bytes = SCRIPT) -> None:
         "main.js": (script, "text/javascript", "query"),
         "python-0123456789ab/python.wasm": (b"\0asm", "application/wasm", "folder"),
         "assets/fonts/rest.otf": (b"OTTO", "font/otf", None),
+        "assets/fonts/emoji.ttf": (b"\0\1\0\0", "font/ttf", None),
     }
     files = {}
     for name, (content, kind, immutable) in contents.items():
@@ -37,7 +39,7 @@ def put(folder: Path, version: str = "1", script: bytes = SCRIPT) -> None:
             path.with_name("main.js.br").write_bytes(packed)
         sha256 = hashlib.sha256(content).hexdigest()
         files[name] = PublishedFile(kind, sha256, len(content), packed and len(packed), None, immutable)
-    listing.write(folder, Published(version, "", "assets/fonts/rest.otf", files))
+    listing.write(folder, Published(version, "", files, STAND_INS))
 
 
 @pytest.fixture
@@ -103,6 +105,7 @@ def test_a_missing_font_is_answered_with_the_one_that_is_there(client: TestClien
     """To a 404 Flutter asks again and again."""
     put(folder)
     assert client.get("/app/assets/fonts/notosanssc/v37/x.12.woff2").content == b"OTTO"
+    assert client.get("/app/assets/fonts/emoji/v32/x.7.woff2").content == b"\0\1\0\0"
 
 
 @pytest.mark.parametrize(

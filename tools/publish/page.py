@@ -14,6 +14,11 @@ SHORT_NAME = "上门"
 
 BY_HASH = {"shell.js", "python.js", "python-worker.js", "flutter_bootstrap.js", "main.dart.js", "app.zip"}
 """The files that are asked for with `?v=` and their hash."""
+STAND_INS = [
+    (f"assets/{fonts.EMOJI_WANTED}", f"assets/{fonts.EMOJI}"),
+    ("assets/fonts/", f"assets/{fonts.REST}"),
+]
+"""See listing.Published.stand_ins."""
 NEVER_NEEDED_OFFLINE = {"service_worker.js", "version.json", "assets/AssetManifest.bin"}
 
 
@@ -108,7 +113,7 @@ def write_service_worker(folder: Path) -> None:
         folder / "service_worker.js",
         {
             "/*FILES*/[]": json.dumps(files, separators=(",", ":")).replace("],[", "],\n["),
-            "/*FALLBACK_FONT*/''": json.dumps(f"assets/{fonts.REST}"),
+            "/*STAND_INS*/[]": json.dumps(STAND_INS),
         },
     )
 

@@ -6,7 +6,7 @@
 'use strict';
 
 const FILES = /*FILES*/[];  // [path, address to fetch, SHA-256 in base64]
-const FALLBACK_FONT = /*FALLBACK_FONT*/'';
+const STAND_INS = /*STAND_INS*/[];
 const CACHE = 'doorstep';
 const BOTH_BUILDS = 'canvaskit-';
 const AT_ONCE = 4;
@@ -58,8 +58,8 @@ self.addEventListener('fetch', (event) => {
     address.pathname.startsWith(scope.pathname);
   if (!isOurs) return;
   const path = event.request.mode === 'navigate' ? 'index.html' : address.pathname.slice(scope.pathname.length);
-  const font = path.startsWith('assets/fonts/') ? FALLBACK_FONT : null;  // a missing font is asked for without end
-  const found = keys.get(path) || (font && keys.get(font));
+  const [, standIn] = STAND_INS.find(([beginning]) => path.startsWith(beginning)) || [];  // else asked for without end
+  const found = keys.get(path) || keys.get(standIn);
   if (found) {
     event.respondWith(caches.open(CACHE).then((cache) => cache.match(found)).then((hit) => hit || fetch(event.request)));
   }
