@@ -5,7 +5,7 @@ which state is shared_schema's to say; a refusal comes back as a value and nothi
 """
 
 from field_app.actions.actions import Actions, NotAPicture, Saved, TooLarge, next_action
-from field_app.actions.refusals import Correction, FormInUse, NotPossibleNow, Refusal, Way, form_key
+from field_app.actions.refusals import Correction, FormInUse, NotPossibleNow, Refusal, Way, form_key, route_of
 
 __all__ = [
     "Actions",
@@ -19,4 +19,5 @@ __all__ = [
     "Way",
     "form_key",
     "next_action",
+    "route_of",
 ]

@@ -164,6 +164,17 @@ class Actions:
             return NotPossibleNow()
         return self._saved(self._store.record([], answering=Answering(operation_id, RefusalAnswer.WITHDRAWN)))
 
+    # -- what was typed and not recorded ------------------------------------------------------------------------------
+
+    def keep_draft_as_note(self, key: str, ticket: str, words: str) -> Saved | Rejection:
+        """What was typed into a form that no page leads to any more, as a note, or as several."""
+        notes = [(ticket, note) for note in notes_of(_clean(words))]
+        return self._saved(self._store.record(notes, clear_drafts=[key]))
+
+    def let_draft_go(self, key: str) -> None:
+        """The person has looked at it and does not want it: the only way but recording it in which a draft ends."""
+        self._store.save_draft(key, {})
+
     def _to_answer(self, operation_id: str) -> JournalEntry | None:
         entry = self._store.entry(operation_id)
         if entry is None or entry.state is not EntryState.REFUSED or entry.answer is not None:

@@ -56,8 +56,8 @@ def status_words(app: AppState) -> tuple[ft.IconData, str, ft.Colors, str]:
     counts: Counts = status.counts
     waiting = counts.operations + counts.photos
     beside = words.count("status-line.waiting", waiting) if waiting else ""
-    if counts.refused:
-        return ft.Icons.ERROR_OUTLINE, words.count("status-line.refused", counts.refused), theme.ATTENTION, ""
+    if to_attend := counts.refused + counts.stranded:
+        return ft.Icons.ERROR_OUTLINE, words.count("status-line.refused", to_attend), theme.ATTENTION, ""
     if status.signed_out:
         return ft.Icons.NO_ACCOUNTS_OUTLINED, words("status-line.signed-out"), theme.ATTENTION, beside
     if status.upgrade_required:

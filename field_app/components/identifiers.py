@@ -24,7 +24,8 @@ own element is an `input` or `textarea` inside the identified one.
     sync         sync · saved-through · received-through · entry-<sequence> · last-round · to-attention attend ·
                  storage storage-keep · rescue rescue-make rescue-made
     attention    attention · refusal-<sequence> · typed-<sequence> · correct-<n> again-<n> note-<n> withdraw-<n>
-                 withdraw-sure-<n> withdraw-not-<n> · nothing-to-attend
+                 withdraw-sure-<n> withdraw-not-<n> · nothing-to-attend · stranded-<form>-<ticket's number> and, for
+                 these, typed- go-on- note- withdraw- withdraw-sure- withdraw-not-<form>-<ticket's number>
     me           me · me-credential · prices · language-zh_CN language-en · theme-system theme-light theme-dark ·
                  leave-phone
     leave        leave · held · leave-now

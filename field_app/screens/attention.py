@@ -1,4 +1,5 @@
-"""What needs the technician's attention: operations the office refused, each until something was made of it."""
+"""What needs the technician's attention: operations the office refused, and what was typed into forms that no page
+leads to any more; each until something was made of it."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,7 +7,7 @@ from functools import partial
 import flet as ft
 
 from field_app import theme
-from field_app.actions import Correction, FormInUse, NotPossibleNow, Refusal, Saved, Way
+from field_app.actions import Correction, FormInUse, NotPossibleNow, Refusal, Saved, Way, route_of
 from field_app.components import badges, buttons, text
 from field_app.components.boundary import component
 from field_app.components.frame import card, page_view
@@ -14,7 +15,8 @@ from field_app.components.identifiers import identified
 from field_app.state.app import AppState
 from field_app.state.current import use_app
 from field_app.state.rejections import sentence
-from field_app.store import EntryState
+from field_app.state.stranded import has_signature, leads_on, may_be_note, said_in
+from field_app.store import EntryState, Stranded
 from shared_schema.rejections import Rejection
 
 
@@ -22,18 +24,21 @@ from shared_schema.rejections import Rejection
 def AttentionPage() -> ft.Control:
     app = use_app()
     words = app.words
-    # The one refusal of which it is being asked whether it really is to be withdrawn.
-    withdrawing, set_withdrawing = ft.use_state("")
-    refusals = app.phone.actions.refusals()
+    # The one refusal, or draft, of which it is being asked whether it really is to be let go.
+    asked_about, set_asked_about = ft.use_state("")
+    refusals, stranded = app.phone.actions.refusals(), app.phone.store.stranded()
 
-    def ask(operation_id: str) -> None:
-        set_withdrawing(operation_id)
+    def ask(about: str) -> None:
+        set_asked_about(about)
 
-    body: list[ft.Control]
+    body: list[ft.Control] = []
     if refusals:
-        body = [text.note(words("attention.intro"))]
-        body += [_refusal(app, refusal, withdrawing == refusal.entry.id, ask) for refusal in refusals]
-    else:
+        body.append(text.note(words("attention.intro")))
+        body += [_refusal(app, refusal, asked_about == refusal.entry.id, ask) for refusal in refusals]
+    if stranded:
+        body.append(text.note(words("attention.stranded-intro")))
+        body += [_stranded(app, each, asked_about == each.key, ask) for each in stranded]
+    if not body:
         body = [
             identified(
                 "nothing-to-attend",
@@ -66,25 +71,25 @@ def _refusal(app: AppState, refusal: Refusal, is_withdrawing: bool, ask: Callabl
         text.body(sentence(entry.rejection, words)),
     ]
     if refusal.typed:
-        lines.append(
-            identified(
-                f"typed-{entry.sequence}",
-                ft.Container(
-                    ft.Column(
-                        [text.small(words("attention.typed")), text.body(refusal.typed, selectable=True)], spacing=2
-                    ),
-                    bgcolor=theme.GROUND,
-                    border_radius=theme.RADIUS_FIELD,
-                    padding=12,
-                ),
-            )
-        )
+        lines.append(_typed(app, f"typed-{entry.sequence}", refusal.typed))
     if refusal.photo is not None and (data := app.photo(refusal.photo)) is not None:
         lines.append(ft.Row([_picture(data, words("attention.photo"))]))
     if refusal.ways == (Way.WITHDRAW,):
         lines.append(text.note(words("attention.only-withdraw")))
     lines += _withdrawing(app, refusal, ask) if is_withdrawing else _ways(app, refusal, ask)
     return identified(f"refusal-{entry.sequence}", card(*lines))
+
+
+def _typed(app: AppState, identifier: str, typed: str) -> ft.Control:
+    return identified(
+        identifier,
+        ft.Container(
+            ft.Column([text.small(app.words("attention.typed")), text.body(typed, selectable=True)], spacing=2),
+            bgcolor=theme.GROUND,
+            border_radius=theme.RADIUS_FIELD,
+            padding=12,
+        ),
+    )
 
 
 def _picture(data: bytes, label: str) -> ft.Control:
@@ -145,19 +150,104 @@ def _withdrawing(app: AppState, refusal: Refusal, ask: Callable[[str], None]) ->
         if _try(app, lambda: app.phone.actions.withdraw(entry.id)):
             ask("")
 
+    return _letting_go(app, str(entry.sequence), app.words("attention.withdraw-asked"), withdraw, ask)
+
+
+def _letting_go(
+    app: AppState, name: str, question: str, let_go: Callable[[], None], ask: Callable[[str], None]
+) -> list[ft.Control]:
     return [
-        text.note(app.words("attention.withdraw-asked"), color=theme.INK),
+        text.note(question, color=theme.INK),
         buttons.secondary(
-            f"withdraw-sure-{entry.sequence}",
+            f"withdraw-sure-{name}",
             app.words("attention.withdraw-sure"),
-            app.stepping(withdraw),
+            app.stepping(let_go),
             icon=ft.Icons.UNDO,
             color=theme.ATTENTION,
         ),
-        buttons.quiet(
-            f"withdraw-not-{entry.sequence}", app.words("attention.withdraw-not"), app.doing(lambda: ask(""))
+        buttons.quiet(f"withdraw-not-{name}", app.words("attention.withdraw-not"), app.doing(lambda: ask(""))),
+    ]
+
+
+# -- typed and not recorded -------------------------------------------------------------------------------------------
+
+_KINDS = {
+    "note": "add_note",
+    "problem": "confirm_problem",
+    "wait": "wait_for",
+    "finish": "finish_work",
+    "objection": "raise_objection",
+    "hand-over": "sign_off",
+}
+"""Form → the operation it makes."""
+
+
+def _stranded(app: AppState, stranded: Stranded, is_letting_go: bool, ask: Callable[[str], None]) -> ft.Control:
+    words, name = app.words, f"{stranded.form}-{stranded.ticket_number or stranded.ticket}"
+    when = words.moment(stranded.saved_at, app.today())
+    said = said_in(stranded, words)
+    kind = _KINDS.get(stranded.form)
+    lines: list[ft.Control] = [
+        text.strong(words.shared(f"operation.{kind}") if kind is not None else stranded.form),
+        text.small(
+            words("attention.stranded-on", ticket=stranded.ticket_number, when=when) if stranded.ticket_number else when
         ),
     ]
+    if said:
+        lines.append(_typed(app, f"typed-{name}", said))
+    if has_signature(stranded):
+        lines.append(text.note(words("attention.stranded-signature"), color=theme.INK))
+    elif not said:
+        lines.append(text.note(words("attention.stranded-nothing")))
+    if is_letting_go:
+
+        def let_go() -> None:
+            app.phone.actions.let_draft_go(stranded.key)
+            ask("")
+
+        lines += _letting_go(app, name, words("attention.stranded-asked"), let_go, ask)
+    else:
+        lines += _ways_of_stranded(app, stranded, name, said, ask)
+    return identified(f"stranded-{name}", card(*lines))
+
+
+def _ways_of_stranded(
+    app: AppState, stranded: Stranded, name: str, said: str, ask: Callable[[str], None]
+) -> list[ft.Control]:
+    words, store = app.words, app.phone.store
+    may_be_noted = may_be_note(stranded, store)
+    controls: list[ft.Control] = []
+    if leads_on(stranded, store):
+        controls.append(
+            buttons.secondary(
+                f"go-on-{name}",
+                words("attention.stranded-go-on"),
+                app.going(route_of(stranded.form, stranded.ticket)),
+                icon=ft.Icons.EDIT_OUTLINED,
+            )
+        )
+    if said and may_be_noted:
+
+        def keep() -> None:
+            app.perform(lambda: app.phone.actions.keep_draft_as_note(stranded.key, stranded.ticket, said))
+
+        controls.append(
+            buttons.secondary(
+                f"note-{name}", words("attention.note"), app.stepping(keep), icon=ft.Icons.STICKY_NOTE_2_OUTLINED
+            )
+        )
+    if not may_be_noted:
+        controls.append(text.note(words("attention.stranded-only-here")))
+    controls.append(
+        buttons.secondary(
+            f"withdraw-{name}",
+            words("attention.withdraw"),
+            app.stepping(partial(ask, stranded.key)),
+            icon=ft.Icons.UNDO,
+            color=theme.QUIET,
+        )
+    )
+    return controls
 
 
 def _try(app: AppState, action: Callable[[], Saved | Rejection | NotPossibleNow]) -> bool:

@@ -17,6 +17,7 @@ from field_app.screens.ticket import gone
 from field_app.state.app import AppState
 from field_app.state.current import use_app
 from field_app.state.drafts import Draft, form_key, use_draft
+from field_app.state.stranded import waited_for
 from shared_schema.evidence import PhotoSlot
 from shared_schema.ticket import Ticket
 
@@ -159,9 +160,7 @@ def WaitPage(key: str = "") -> ft.Control:  # noqa: ARG001
         set_error("")
 
     def submit() -> None:
-        more = draft.text("words").strip()
-        said = words(f"wait.{reason}-said", more=more) if reason and more else more
-        said = said or (words(f"wait.{reason}") if reason else "")
+        said = waited_for(draft.values, words)
         if not said:
             set_error(words("wait.required"))
         elif app.perform(lambda: app.phone.actions.wait_for(ticket_id, said, clear_drafts=[form])):

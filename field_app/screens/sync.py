@@ -13,7 +13,7 @@ from field_app.device.contract import StorageState
 from field_app.state.app import AppState
 from field_app.state.current import use_app
 from field_app.state.rejections import sentence
-from field_app.store import EntryState, JournalEntry, PhotoState
+from field_app.store import Counts, EntryState, JournalEntry, PhotoState
 from field_app.sync import FOR_GOOD
 from field_app.words import Words
 
@@ -43,14 +43,14 @@ def SyncPage() -> ft.Control:
     entries = store.journal(limit=shown + 1)
     is_cut = len(entries) > shown
     del entries[shown:]
-    refused = len(store.refusals())
+    counts = store.counts()
     waiting = [entry for entry in entries if entry.state is EntryState.WAITING]
     answered = [entry for entry in entries if entry.state is not EntryState.WAITING]
     photos = [photo for photo in store.photos_waiting() if photo.trouble is None]
     troubled = [photo for photo in store.photos_waiting() if photo.trouble is not None]
     body: list[ft.Control] = [*_standing(app), _counts(app, entries)]
-    if refused:
-        body.append(_to_attention(app, refused))
+    if counts.refused or counts.stranded:
+        body.append(_to_attention(app, counts))
     if troubled:
         body.append(heading(words.count("sync.photos-troubled", len(troubled))))
         body.append(card(*(_troubled(app, state) for state in troubled), spacing=12))
@@ -58,7 +58,7 @@ def SyncPage() -> ft.Control:
         body.append(heading(words.count("sync.photos", len(photos))))
         body.append(card(*_all_photos(app, photos), *(_photo(app, state) for state in photos), spacing=12))
     if waiting:
-        body.append(heading(words.count("sync.waiting", store.counts().operations)))
+        body.append(heading(words.count("sync.waiting", counts.operations)))
         body.append(_list(app, waiting))
     if answered:
         body.append(heading(words("sync.answered")))
@@ -187,17 +187,22 @@ def _kind(entry: JournalEntry, words: Words) -> str:
     return words.shared(key) if words.knows_shared(key) else entry.kind
 
 
-def _to_attention(app: AppState, refused: int) -> ft.Control:
+def _to_attention(app: AppState, counts: Counts) -> ft.Control:
     words = app.words
+    why = [("sync.refused", counts.refused), ("sync.stranded", counts.stranded)]
     return identified(
         "to-attention",
         card(
-            ft.Row(
-                [
-                    ft.Icon(ft.Icons.ERROR_OUTLINE, color=theme.ATTENTION),
-                    text.strong(words.count("sync.refused", refused), expand=True),
-                ],
-                spacing=10,
+            *(
+                ft.Row(
+                    [
+                        ft.Icon(ft.Icons.ERROR_OUTLINE, color=theme.ATTENTION),
+                        text.strong(words.count(key, number), expand=True),
+                    ],
+                    spacing=10,
+                )
+                for key, number in why
+                if number
             ),
             text.note(words("sync.refused-kept")),
             buttons.secondary(

@@ -1,6 +1,6 @@
 """What is typed but not yet recorded, kept in the store on every change so that it survives a kill.
 
-A draft is cleared in the transaction that records what it became (see actions), or by `discard`.
+A draft is cleared in the transaction that records what it became (see actions), or by the person who lets it go.
 """
 
 import flet as ft

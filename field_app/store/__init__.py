@@ -21,6 +21,7 @@ from field_app.store.values import (
     Rescued,
     StorageUnavailable,
     StoreTooNew,
+    Stranded,
     Taken,
     UpdateFailed,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "StorageUnavailable",
     "Store",
     "StoreTooNew",
+    "Stranded",
     "Taken",
     "UpdateFailed",
 ]

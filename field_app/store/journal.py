@@ -175,6 +175,11 @@ class Journal:
         )
         return [_entry(row) for row in rows]
 
+    def ticket_number(self, ticket: str) -> str:
+        """As the newest entry on this ticket has it; empty where there is none."""
+        row = self._file.row("SELECT ticket_number FROM journal WHERE ticket = ? ORDER BY row DESC LIMIT 1", (ticket,))
+        return "" if row is None else str(row[0])
+
     def hash_at(self, device: str, sequence: int) -> str | None:
         row = self._file.row("SELECT hash FROM journal WHERE device = ? AND sequence = ?", (device, sequence))
         return None if row is None else str(row[0])

@@ -36,6 +36,7 @@ from field_app.store.values import (
     Recorded,
     Rescued,
     StorageUnavailable,
+    Stranded,
     Taken,
 )
 from shared_schema.apply import Filing, apply, filing
@@ -343,6 +344,7 @@ class Store:
             operations=self._count_waiting(),
             photos=self._photos.count_waiting(),
             refused=self._journal.count_refused(),
+            stranded=sum(self._is_stranded(key) for key, _ in self.drafts()),
         )
 
     def _count_waiting(self) -> int:
@@ -479,13 +481,32 @@ class Store:
 
     def save_draft(self, key: str, value: dict[str, Any]) -> None:
         """Survives the process being killed the moment after. An empty one, also of emptied fields, is removed."""
+        was_kept, is_kept = self.draft(key) is not None, any(value.values())
         with self._transaction():
-            if any(value.values()):
+            if is_kept:
                 row = {"key": key, "body": to_json(value), "saved_at": milliseconds(self._now())}
                 self._file.upsert("drafts", row, "key")
             else:
                 self._file.write("DELETE FROM drafts WHERE key = ?", (key,))
                 self._journal.forget_correction(key)
+        if was_kept != is_kept and self._is_stranded(key):
+            self._changed()
+
+    def stranded(self) -> list[Stranded]:
+        """The drafts whose forms no page leads to any more, newest first."""
+        rows = self._file.rows("SELECT key, body, saved_at FROM drafts ORDER BY saved_at DESC, key")
+        return [self._stranded(*row) for row in rows if self._is_stranded(row[0])]
+
+    def _stranded(self, key: str, body: bytes, saved_at: int) -> Stranded:
+        form, _, ticket_id = key.partition(":")
+        ticket = self._tickets.shown(ticket_id) or self._tickets.withdrawn(ticket_id)
+        number = ticket.number if ticket is not None else self._journal.ticket_number(ticket_id)
+        values = msgspec.json.decode(body, type=dict[str, Any])
+        return Stranded(key, form, ticket_id, number, values, moment(saved_at))
+
+    def _is_stranded(self, key: str) -> bool:
+        ticket = self._tickets.shown(key.partition(":")[2])
+        return ticket is None or ticket.status not in _WITH_FORMS
 
     def setting(self, key: str) -> str | None:
         return self._facts.get(f"setting.{key}", str)
@@ -894,7 +915,10 @@ class _Making:
         return None
 
 
-_OWN_DOING = ON_VISIT | {Status.ASSIGNED, Status.SIGNED_OFF}
+_WITH_FORMS = ON_VISIT | {Status.ASSIGNED}
+"""Where a visit's pages lead to its forms, or will when it comes to them."""
+
+_OWN_DOING = _WITH_FORMS | {Status.SIGNED_OFF}
 
 
 def _judged(envelope: Envelope, before: Ticket | None) -> Ticket | Rejection:

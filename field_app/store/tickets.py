@@ -162,11 +162,12 @@ class Tickets:
         return row is not None
 
     def forget_withdrawn_before(self, at: datetime) -> None:
-        """Withdrawn tickets on which nothing is waiting any more."""
+        """Withdrawn tickets on which nothing is waiting any more, nor half typed: that can still be made a note."""
         self._file.write(
             "DELETE FROM tickets WHERE withdrawn_at < ?"
             " AND NOT EXISTS (SELECT 1 FROM journal WHERE journal.ticket = tickets.id AND state = 'waiting')"
-            " AND NOT EXISTS (SELECT 1 FROM photos WHERE photos.ticket = tickets.id AND received_at IS NULL)",
+            " AND NOT EXISTS (SELECT 1 FROM photos WHERE photos.ticket = tickets.id AND received_at IS NULL)"
+            " AND NOT EXISTS (SELECT 1 FROM drafts WHERE substr(key, instr(key, ':') + 1) = tickets.id)",
             (milliseconds(at),),
         )
 

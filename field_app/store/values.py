@@ -5,6 +5,7 @@ Nothing here knows SQL; how the values are kept is in the modules beside this on
 
 from datetime import datetime
 from enum import Enum
+from typing import Any
 
 from msgspec import Struct
 
@@ -124,6 +125,20 @@ class Counts(Struct, frozen=True):
     """Waiting: not, or not wholly, received by the office."""
     refused: int = 0
     """Refused, and nothing made of it yet."""
+    stranded: int = 0
+    """Typed and not recorded, in forms to which no page leads any more."""
+
+
+class Stranded(Struct, frozen=True):
+    """What was typed into a form and not recorded, on a ticket that is over or no longer this person's."""
+
+    key: str
+    form: str
+    ticket: str
+    ticket_number: str
+    """Empty where nothing on this phone tells it any more."""
+    values: dict[str, Any]
+    saved_at: datetime
 
 
 class Held(Struct, frozen=True):
