@@ -23,6 +23,7 @@ LAST_ROUND_AT = "last_round_at"
 RESCUED = "rescued"
 LEFT_DEVICE = "left_device"
 LEFT_PERSON = "left_person"
+OTHERS_THROUGH = "others_through"
 
 
 class Facts:
@@ -82,6 +83,11 @@ class Facts:
     @property
     def rescued(self) -> Rescued | None:
         return self.get(RESCUED, Rescued)
+
+    @property
+    def others_through(self) -> int:
+        """Row of the last journal entry that was made when this phone was somebody else's."""
+        return self.get(OTHERS_THROUGH, int) or 0
 
     @property
     def clock(self) -> Clock:

@@ -135,9 +135,9 @@ class Journal:
 
     # -- refusals -----------------------------------------------------------------------------------------------------
 
-    def refused(self, limit: int) -> list[JournalEntry]:
-        """Those nothing has been made of yet, newest first."""
-        return self.entries(_UNDEALT, (limit,), "row DESC LIMIT ?")
+    def refused(self, after: int, limit: int) -> list[JournalEntry]:
+        """Those behind the row `after` of which nothing has been made yet, newest first."""
+        return self.entries(f"{_UNDEALT} AND row > ?", (after, limit), "row DESC LIMIT ?")
 
     def entry(self, operation_id: str) -> JournalEntry | None:
         found = self.entries("id = ?", (operation_id,))
@@ -208,8 +208,8 @@ class Journal:
         )
         return int(row[0]) if row else 0
 
-    def count_refused(self) -> int:
-        row = self._file.row(f"SELECT count(*) FROM journal WHERE {_UNDEALT}")  # noqa: S608
+    def count_refused(self, after: int) -> int:
+        row = self._file.row(f"SELECT count(*) FROM journal WHERE {_UNDEALT} AND row > ?", (after,))  # noqa: S608
         return int(row[0]) if row else 0
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from field_app.store import facts
 from field_app.store.clock import DeviceClock
@@ -84,6 +85,9 @@ BYTES_PER_ROUND = 1_500_000
 
 WITHDRAWN_STAYS = timedelta(days=1)
 """How long a withdrawn ticket's number can still be read on this phone after nothing of it is waiting."""
+
+_OTHERS = "of-others:"
+_OWN_DRAFTS = f"key NOT LIKE '{_OTHERS}%'"
 
 _PERSIST_ROUND_AFTER = timedelta(minutes=1)
 """An idle round every few seconds is no reason to write to a phone's flash memory."""
@@ -316,7 +320,7 @@ class Store:
 
     def refusals(self, limit: int = 200) -> list[JournalEntry]:
         """Refused, and nothing made of it yet, newest first; read ones too."""
-        return self._journal.refused(limit)
+        return self._journal.refused(self._facts.others_through, limit)
 
     def entry(self, operation_id: str) -> JournalEntry | None:
         return self._journal.entry(operation_id)
@@ -343,7 +347,7 @@ class Store:
         return Counts(
             operations=self._count_waiting(),
             photos=self._photos.count_waiting(),
-            refused=self._journal.count_refused(),
+            refused=self._journal.count_refused(self._facts.others_through),
             stranded=sum(self._is_stranded(key) for key, _ in self.drafts()),
         )
 
@@ -362,7 +366,7 @@ class Store:
             photos=self._photos.count_waiting(),
             photo_bytes=self._photos.bytes_waiting(),
             drafts=len(self.drafts()),
-            refused=self._journal.count_refused(),
+            refused=self._journal.count_refused(self._facts.others_through),
         )
 
     def rescued(self) -> Rescued | None:
@@ -386,7 +390,7 @@ class Store:
 
     def drafts(self) -> list[tuple[str, bytes]]:
         """Everything typed and not recorded: (key, JSON), by key."""
-        rows = self._file.rows("SELECT key, body FROM drafts ORDER BY key")
+        rows = self._file.rows(f"SELECT key, body FROM drafts WHERE {_OWN_DRAFTS} ORDER BY key")  # noqa: S608
         return [(key, bytes(body)) for key, body in rows]
 
     def drafts_digest(self) -> str:
@@ -494,7 +498,9 @@ class Store:
 
     def stranded(self) -> list[Stranded]:
         """The drafts whose forms no page leads to any more, newest first."""
-        rows = self._file.rows("SELECT key, body, saved_at FROM drafts ORDER BY saved_at DESC, key")
+        rows = self._file.rows(
+            f"SELECT key, body, saved_at FROM drafts WHERE {_OWN_DRAFTS} ORDER BY saved_at DESC, key"  # noqa: S608
+        )
         return [self._stranded(*row) for row in rows if self._is_stranded(row[0])]
 
     def _stranded(self, key: str, body: bytes, saved_at: int) -> Stranded:
@@ -603,9 +609,22 @@ class Store:
                 if person is not None and person != identity.person:
                     self._tickets.withdraw_older_than(self._facts.generation, self._now())
                     self._file.write("DELETE FROM reference")
+                    self._set_work_of_others_apart()
         self._reference = None
         self._tickets.answers_taken()
         self._changed()
+
+    def _set_work_of_others_apart(self) -> None:
+        """What the one before had typed, or had been refused, is in a rescue file: it stays, and is on no screen."""
+        self._facts.put(facts.OTHERS_THROUGH, self._journal.last_row())
+        self._file.write(
+            f"UPDATE drafts SET key = ? || key WHERE {_OWN_DRAFTS}",  # noqa: S608
+            (f"{_OTHERS}{self._facts.generation}:",),
+        )
+        self._file.write("DELETE FROM corrections")  # they name drafts, of which no other may answer these refusals
+        rescued = self._facts.rescued
+        if rescued is not None:
+            self._facts.put(facts.RESCUED, replace(rescued, drafts_digest=self.drafts_digest()))
 
     def reference(self) -> Reference | None:
         if self._reference is None:

@@ -266,6 +266,41 @@ def test_somebody_else_is_not_given_what_lies_half_typed(phone: SinglePhone, run
     assert phone.store.may_become_another()
 
 
+def test_somebody_else_is_shown_nothing_of_what_was_refused_or_half_typed(phone: SinglePhone, run: Any) -> None:
+    """It is in the rescue file and stays on the phone; and it is neither theirs to read nor to answer for."""
+    note, _ = with_work(phone)
+    phone.hears([verdict(phone.entry(note), Filing.REFUSED, rejection=UnknownTicket())])
+    assert (len(phone.store.refusals()), phone.store.counts().refused) == (1, 1)
+    app = the_app(phone)
+    run(app.rescue())
+    run(leave(app))
+    phone.store.enrol_as_new_device()
+    phone.store.enrolled(Identity(phone.store.enrolling_device(), "t-wu", "吴师傅", "token-3"))
+    assert phone.store.refusals() == []
+    assert phone.store.stranded() == []
+    assert phone.store.draft(f"finish:{TICKET.id}") is None, "the ticket may come to them one day"
+    held = phone.store.held()
+    assert (held.operations, held.drafts, held.refused) == (0, 0, 0)
+    assert phone.store.is_rescued(), "nothing has been added to what the file holds"
+    assert len(phone.store.raw_journal()) == 5
+    rows = phone.store._file.rows("SELECT CAST(body AS TEXT) FROM drafts")
+    assert ["写到一半" in body for (body,) in rows] == [True], "what was typed is not deleted"
+    phone.store.save_draft(f"finish:{TICKET.id}", {"found": "吴师傅写的"})
+    assert phone.store.held().drafts == 1
+
+
+@pytest.mark.parametrize("new_device", [True, False])
+def test_who_comes_back_finds_what_was_refused_and_half_typed(phone: SinglePhone, run: Any, new_device: bool) -> None:
+    note, _ = with_work(phone)
+    phone.hears([verdict(phone.entry(note), Filing.REFUSED, rejection=UnknownTicket())])
+    app = the_app(phone)
+    run(app.rescue())
+    run(leave(app))
+    phone.store.enrolled(Identity("device-9" if new_device else "device-1", "t-chen", "陈师傅", "token-2"))
+    assert [refused.id for refused in phone.store.refusals()] == [note]
+    assert phone.store.held().drafts == 1
+
+
 @pytest.mark.parametrize("leaves", [True, False])
 def test_nobody_shows_the_credential_of_the_one_before(phone: SinglePhone, leaves: bool) -> None:
     """Not even before the phone has been told its new one."""
