@@ -67,7 +67,11 @@ async def intake_page(
     origin = access_ticket(reader.person, numbered) if numbered is not None else None
     if origin is not None:
         await accounts.note_views(reader.person, [origin.id], "intake")
-        values |= {"linked": origin.number} | customer_values(origin.customer) | product_values(origin.product)
+        values |= (
+            {"linked": origin.number, "linked_from": origin.number}
+            | customer_values(origin.customer)
+            | product_values(origin.product)
+        )
     return await _intake(reader, desk, Form(values, reader.words), [])
 
 

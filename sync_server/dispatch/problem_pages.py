@@ -8,7 +8,7 @@ from litestar import Request, Response
 from sync_server.clock import Clock
 from sync_server.dispatch.pages import page
 from sync_server.dispatch.reader import Reader
-from sync_server.problems import ProblemShown
+from sync_server.problems import ProblemShown, page_behind
 from sync_server.settings import Settings
 
 
@@ -21,6 +21,7 @@ def problem_page(settings: Settings, clock: Clock) -> Callable[[Request[Any, Any
             Reader(request, None, settings, clock, language=shown.language),
             title=shown.title,
             detail=shown.detail,
+            again=page_behind(request) if shown.code == "form-expired" else "",
             code=f"{shown.code} · {shown.reference}" if shown.reference else shown.code,
         )
 

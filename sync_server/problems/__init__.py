@@ -9,7 +9,14 @@ are verdicts (shared_schema.rejections).
 from sync_server.problems.bodies import decoded_body, form_of, limited_body
 from sync_server.problems.languages import LANGUAGE_COOKIE, chosen_language, language_of, language_wanted
 from sync_server.problems.registry import STATUS_OF, Problem
-from sync_server.problems.responses import PROBLEM_PAGE, ProblemShown, address_of, exception_handlers, problem_response
+from sync_server.problems.responses import (
+    PROBLEM_PAGE,
+    ProblemShown,
+    address_of,
+    exception_handlers,
+    page_behind,
+    problem_response,
+)
 
 __all__ = [
     "LANGUAGE_COOKIE",
@@ -25,5 +32,6 @@ __all__ = [
     "language_of",
     "language_wanted",
     "limited_body",
+    "page_behind",
     "problem_response",
 ]

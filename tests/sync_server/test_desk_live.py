@@ -4,9 +4,7 @@ The server is a real one on a socket; the browser is Chromium. Whatever the page
 """
 
 import hashlib
-import os
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Literal
 
@@ -14,7 +12,7 @@ import httpx
 import pytest
 from litestar.testing import TestClient
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import expect
 
 from shared_schema.evidence import PhotoSlot
 from shared_schema.lifecycle import Severity
@@ -36,68 +34,12 @@ from sync_server.storage import Storage
 from sync_server.words import LANGUAGES, words_in
 from tests.builders.tickets import a_customer
 from tests.sync_server.desk_browser import signed_in
+from tests.sync_server.live_desk import Live
 from tests.sync_server.office import CHEN, WANG, Office, StandingClock
 from tests.sync_server.serving import served
-from tools import browser
 from tools.side_by_side import free_port
 
 SAY = words_in("zh-CN")
-PATIENCE_MS = 20_000
-expect.set_options(timeout=PATIENCE_MS)
-
-
-class Live:
-    """The office on a socket, and pages opened by dispatchers who have signed in."""
-
-    def __init__(self, office: Office, address: str, chromium: Chromium) -> None:
-        self.office = office
-        self.address = address
-        self.complaints: list[str] = []
-        self._chromium = chromium
-
-    def open(self, path: str, *, width: int = 1440) -> Page:
-        context = self._chromium.new_context(viewport={"width": width, "height": 900}, locale="zh-CN")
-        token = signed_in(self.office).cookies[SESSION_COOKIE]
-        context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": self.address}])
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("console", self._heard)
-        page.on("pageerror", lambda fault: self.complaints.append(str(fault)))
-        page.on("request", self._asked)
-        page.goto(self.address + path)
-        page.wait_for_selector("body[data-live=open][data-feed]")
-        return page
-
-    def _heard(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"} and "409" not in message.text:
-            self.complaints.append(message.text)
-
-    def _asked(self, request: object) -> None:
-        address = getattr(request, "url", "")
-        if not address.startswith((self.address, "data:")):
-            self.complaints.append(f"asked {address}")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Chromium]:
-    found = browser.obtain()
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=found.path, args=["--no-sandbox"], env={**os.environ, **found.environment}
-        )
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def live(settings: Settings, storage: Storage, clock: StandingClock, chromium: Chromium) -> Iterator[Live]:
-    app = create_app(settings, storage, clock)
-    with served(app) as address:
-        live = Live(Office(storage, clock, TestClient(app)), address, chromium)
-        yield live
-        for context in chromium.contexts:
-            context.close()
-    assert live.complaints == []
 
 
 def test_the_stream_says_where_the_feed_is(live: Live) -> None:
@@ -434,7 +376,7 @@ def test_a_picture_stands_where_a_photo_cannot_be_drawn(live: Live, settings: Se
 def test_pages_work_without_scripts(live: Live) -> None:
     """All but liveness: choosing, acting and searching are links and forms."""
     ticket = live.office.received()
-    context = live._chromium.new_context(java_script_enabled=False, locale="zh-CN")
+    context = live.chromium.new_context(java_script_enabled=False, locale="zh-CN")
     token = signed_in(live.office).cookies[SESSION_COOKIE]
     context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": live.address}])
     page = context.new_page()

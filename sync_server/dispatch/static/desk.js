@@ -8,6 +8,7 @@
   const find = (selector, within = document) => within.querySelector(selector);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const body = document.body;
+  const KEPT = "form[data-keep-draft]";
 
   // -- live: one stream says where the feed is; whatever listens for "feed" asks for itself ---------------------------
 
@@ -248,6 +249,8 @@
   // -- requests that fail, sentences that are told -------------------------------------------------------------------
 
   document.addEventListener("htmx:responseError", (event) => {
+    // Signed in anew in another window: only a new page has the new token, and what was typed comes back with it.
+    if (event.detail.xhr.getResponseHeader("Doorstep-Problem") === "form-expired") window.location.reload();
     const page = parsed(event.detail.xhr.responseText || "");
     const words = [find("h1", page), find("h1 + p", page)].map((part) => (part ? part.textContent : ""));
     tell(words.filter(Boolean).join(" — ") || body.dataset.wordsTrouble, true);
@@ -313,6 +316,7 @@
   function closeAct() {
     const form = find("#act-form form");
     if (!form) return false;
+    setAside(form);
     form.remove();
     for (const open of all(".act-bar .open")) open.classList.remove("open");
     const notice = find("#changed-meanwhile");
@@ -327,12 +331,19 @@
     const { target } = event.detail;
     if (target.id === "panel" || target.id === "list") select();
     if (target.id === "panel") find("#panel").scrollTop = 0;
+    const sent = event.detail.requestConfig.elt;
+    if (sent.matches(KEPT) && event.detail.requestConfig.verb === "post") {
+      const back = find(KEPT, find(`#${CSS.escape(target.id)}`));
+      if (event.detail.xhr.status === 200) forget(sent);
+      else if (back) keep(back); // refused: under another id, and against the ticket as it is now
+    }
     if (target.id === "act-form") {
       const opener = event.detail.requestConfig.elt;
       for (const open of all(".act-bar .open")) open.classList.remove("open");
       if (opener.classList.contains("button")) opener.classList.add("open");
       const first = find("#act-form input:checked, #act-form input:not([type=hidden]), #act-form textarea");
       if (first) first.focus({ preventScroll: true });
+      for (const form of all(KEPT, target)) restore(form);
       find("#act-form").scrollIntoView({ block: "nearest" });
     }
     age();
@@ -352,6 +363,8 @@
       target.closest("dialog").close();
     } else if (target.closest("[data-date]")) {
       fillWindow(target.closest("[data-date]"));
+    } else if (target.closest("[data-drop-draft]")) {
+      startAfresh(target.closest("form"));
     } else if (target.closest("[data-fill]")) {
       const { fill, value } = target.closest("[data-fill]").dataset;
       const field = target.closest("form").elements[fill];
@@ -438,14 +451,142 @@
     }
   });
 
-  // -- a request that is being typed survives a reload -----------------------------------------------------------------
+  // -- what is being typed outlives its page ---------------------------------------------------------------------------
+  // A session that runs out, an office that does not answer, a step back, a form closed by mistake: the form comes back
+  // as it was typed, with the ids it had, so that what has arrived after all is not done twice. Kept by the browser for
+  // this window and this person only, until it was sent, and no longer than they are signed in.
+
+  const DRAFT = "doorstep-draft ";
+  const freshFields = new WeakMap();
+
+  function draftKey(form) {
+    const about = form.elements.about;
+    const { pathname } = new URL(form.action);
+    return `${DRAFT}${body.dataset.person} ${pathname} ${about ? about.value : form.dataset.keepDraft}`;
+  }
+
+  function fieldsOf(form) {
+    return [...new FormData(form)].filter(([name, value]) => typeof value === "string" && name !== "csrf");
+  }
+
+  function drafts() {
+    return Object.keys(sessionStorage).filter((key) => key.startsWith(DRAFT));
+  }
+
+  function draftAt(key) {
+    try {
+      return JSON.parse(sessionStorage.getItem(key));
+    } catch {
+      return null;
+    }
+  }
+
+  function keep(form) {
+    const hasFiles = all("input[type=file]", form).some((input) => input.files.length > 0);
+    try {
+      sessionStorage.setItem(draftKey(form), JSON.stringify({ fields: fieldsOf(form), hasFiles }));
+    } catch {
+      // The browser keeps nothing or has no more room: then the page itself is all there is.
+    }
+  }
+
+  function forget(form) {
+    sessionStorage.removeItem(draftKey(form));
+  }
+
+  /** A form that was closed comes back when it is opened again, and not by itself. */
+  function setAside(form) {
+    const draft = draftAt(draftKey(form));
+    if (draft) sessionStorage.setItem(draftKey(form), JSON.stringify({ ...draft, isAside: true }));
+  }
+
+  function fill(form, fields) {
+    for (const kept of all("input[data-draft]", form)) kept.remove();
+    for (const input of all("input[type=radio], input[type=checkbox]", form)) input.checked = false;
+    for (const [name, value] of fields) {
+      const field = form.elements[name];
+      if (!field) {
+        // A photo that the office holds already, from before the form was refused; a choice that is still being fetched.
+        const input = Object.assign(document.createElement("input"), { type: "hidden", name, value });
+        input.dataset.draft = "";
+        form.append(input);
+      } else if (field.type === "radio" || field.type === "checkbox") field.checked = field.value === value;
+      else field.value = value;
+    }
+    htmx.process(form); // what has just been put on the page does not listen yet
+    for (const asks of all("[hx-get]", form)) {
+      for (const cause of ["input", "change"]) asks.dispatchEvent(new Event(cause));
+    }
+  }
+
+  function typed(form, fields) {
+    const isHidden = ([name]) => [form.elements[name]].flat().every((field) => field && field.type === "hidden");
+    return JSON.stringify(fields.filter((field) => !isHidden(field)));
+  }
+
+  function restore(form) {
+    const draft = draftAt(draftKey(form));
+    const fresh = fieldsOf(form);
+    if (!draft || typed(form, draft.fields) === typed(form, fresh)) return;
+    freshFields.set(form, fresh);
+    fill(form, draft.fields);
+    keep(form);
+    const notice = document.importNode(find("#draft-notice").content, true);
+    find("[data-photos]", notice).hidden = !draft.hasFiles;
+    find("h1, h2", form).after(notice);
+  }
+
+  function startAfresh(form) {
+    fill(form, freshFields.get(form));
+    forget(form);
+    find(".draft-notice", form).remove();
+    dirty = false;
+  }
+
+  /** At the start of a page: a form that stands on it, or one of the shown ticket that was open when it went away. */
+  function bringBack() {
+    if (!body.dataset.person) return;
+    const made = new URL(window.location.href).searchParams.get("chosen");
+    const ticket = find("#ticket");
+    const form = find(KEPT);
+    for (const key of drafts()) {
+      const draft = draftAt(key);
+      if (!draft) continue;
+      const [person, action, about] = key.slice(DRAFT.length).split(" ");
+      const makes = draft.fields.find(([name]) => name === "ticket_id");
+      if (made && makes && makes[1] === made) sessionStorage.removeItem(key); // it has become the ticket that is shown
+      if (form || !ticket || draft.isAside || person !== body.dataset.person) continue;
+      if (!action.startsWith(`/tickets/${ticket.dataset.id}/act/`)) continue;
+      const opener = find(`[hx-get="${CSS.escape(action + (about ? `?about=${about}` : ""))}"]`);
+      if (opener) opener.click();
+    }
+    if (!form) return;
+    if (find(".fault, [role=alert]", form)) keep(form); // come back with what was typed
+    else restore(form);
+  }
 
   const faults = find("#faults");
   if (faults) faults.focus();
 
   let dirty = false;
+  let isDropped = false;
+  for (const cause of ["input", "change"]) {
+    document.addEventListener(cause, (event) => {
+      const form = event.target.closest(KEPT);
+      if (!form) return;
+      keep(form);
+      isDropped = false;
+    });
+  }
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("form.intake [data-drop]")) isDropped = true;
+  });
+  window.addEventListener("pagehide", () => {
+    const form = find("form.intake");
+    if (isDropped && form) forget(form);
+  });
   document.addEventListener("input", (event) => {
-    if (event.target.closest("[data-keep-draft]")) dirty = true;
+    if (event.target.closest("form.intake")) dirty = true;
     // The ticket to merge into is looked up while it is typed: what was said about another number is over.
     const doubted = event.target.closest(".merge-into [aria-invalid]");
     if (doubted) {
@@ -456,6 +597,8 @@
   });
   document.addEventListener("submit", (event) => {
     dirty = false;
+    if (event.target.matches(KEPT)) keep(event.target);
+    if (event.target.matches("[data-end-session]")) drafts().forEach((key) => sessionStorage.removeItem(key));
     const button = find("button.primary", event.target);
     // Pressed twice is sent once; the operation's id makes a second one harmless anyway.
     if (button && !event.target.hasAttribute("hx-post")) window.setTimeout(() => (button.disabled = true), 0);
@@ -464,6 +607,7 @@
   window.addEventListener("beforeunload", (event) => dirty && event.preventDefault());
 
   select();
+  document.addEventListener("DOMContentLoaded", bringBack); // after htmx, which is what opens forms
   listen();
   age();
 })();

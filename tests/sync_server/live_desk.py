@@ -1,0 +1,43 @@
+"""The desk in real browsers: an office on a socket, and pages opened by dispatchers who have signed in."""
+
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import ConsoleMessage, Page, expect
+
+from sync_server.accounts import SESSION_COOKIE
+from tests.sync_server.desk_browser import signed_in
+from tests.sync_server.office import Office
+
+PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
+
+
+class Live:
+    """The office on a socket, and pages opened by dispatchers who have signed in."""
+
+    def __init__(self, office: Office, address: str, chromium: Chromium) -> None:
+        self.office = office
+        self.address = address
+        self.complaints: list[str] = []
+        self.chromium = chromium
+
+    def open(self, path: str, *, width: int = 1440) -> Page:
+        context = self.chromium.new_context(viewport={"width": width, "height": 900}, locale="zh-CN")
+        token = signed_in(self.office).cookies[SESSION_COOKIE]
+        context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": self.address}])
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("console", self._heard)
+        page.on("pageerror", lambda fault: self.complaints.append(str(fault)))
+        page.on("request", self._asked)
+        page.goto(self.address + path)
+        page.wait_for_selector("body[data-live=open][data-feed]")
+        return page
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and "409" not in message.text:
+            self.complaints.append(message.text)
+
+    def _asked(self, request: object) -> None:
+        address = getattr(request, "url", "")
+        if not address.startswith((self.address, "data:")):
+            self.complaints.append(f"asked {address}")
