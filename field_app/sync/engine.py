@@ -227,6 +227,7 @@ class SyncEngine:
         """Operations up, changes down."""
         limit = self._entries_limit
         refused: RefusedRequest | None = None
+        times_set_back = 0
         while True:
             identity = self._store.identity()
             assert identity is not None
@@ -264,6 +265,10 @@ class SyncEngine:
             compares_yet = bool(asked.entries) and answer.in_step is not True and not answer.upgrade
             if limit == 0 and not answer.more:
                 return replace(done, away=refused)
+            times_set_back += answer.cursor < asked.cursor
+            if times_set_back > 1:  # by an office that does not know its own answers again: there is no hurry
+                self._store.record_incident("set-back-again", f"from {asked.cursor}")
+                return done
             if not (answer.more or pulls_again or compares_yet or self._store.is_behind()):
                 return done
             if not (taken.advanced or pulls_again):

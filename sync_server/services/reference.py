@@ -2,7 +2,8 @@
 and its key for rescue files.
 
 Composed from the people and the price list whenever either has changed, and named by the hash of its content, so that a
-phone is sent it only when it has something else.
+phone is sent it only when it has something else. After a restore it has another name: whoever names it has been in
+touch since.
 """
 
 import hashlib
@@ -61,7 +62,9 @@ class References:
         names = {each.id: each.name for each in everybody.values()}
         rescue = reading.keys.secret(RESCUE)
         prices, rescue_key = reading.prices.all(), rescue.public if rescue else UNSET
-        alike = encode((prices, names, self._settings.office_phone, None if rescue is None else rescue.public))
+        of_all = [prices, names, self._settings.office_phone, None if rescue is None else rescue.public]
+        resumed_after = reading.feed.resumed_after()
+        alike = encode([*of_all, resumed_after] if resumed_after else of_all)
         hash_ = hashlib.sha256(alike).digest()
         self._for_all = _ForAll(revision, everybody, names, prices, rescue_key, hash_, {})
 

@@ -114,7 +114,7 @@ class Rounds:
     ) -> None:
         """`may_see` is accounts.access_ticket: the part of a ticket that an identity may see. Phones that speak an
         older protocol than `oldest_protocol` are told nothing but that they have to be updated. `is_set_back` says of
-        a device and its cursor whether it begins anew for a reason of its own: see `_begins_anew`."""
+        a device and its cursor whether it begins anew for a reason of its own: see `_begin_anew`."""
         self._storage = storage
         self._references = references
         self._clock = clock
@@ -140,15 +140,19 @@ class Rounds:
     async def round(self, identity: DeviceIdentity, request: RoundRequest) -> bytes:
         """The RoundReply, encoded."""
         outcome = await self._taken(identity, request)
-        begins_anew = self._begins_anew(identity, request)
-        if not begins_anew and (answer := self._own_work_alone(identity, request, outcome)) is not None:
-            return answer
+        is_recalled = self._is_set_back(identity.device, request.cursor)
+        is_old = 0 < request.cursor < self._resumed_after
+        alone = None if is_recalled or is_old else self._own_work_alone(identity, request, outcome)
+        if alone is not None:
+            return alone
         taken, verdicts = outcome.taken, outcome.taken.verdicts
         standing = await self._standing(identity, request)
         if request.protocol < self._oldest_protocol:
             return self._encoded(request.protocol, standing, request.cursor, verdicts, in_step=None, upgrade=True)
-        if begins_anew:
-            return self._encoded(request.protocol, standing, 0, verdicts, more=True, in_step=None)
+        if is_recalled or is_old:
+            reference = await self._newest_reference(identity, standing)
+            if is_recalled or reference is None or reference.version != request.reference:
+                return self._begin_anew(request, standing, verdicts, reference)
         short = self._short_answer(identity, request, verdicts, standing)
         if short is not None:
             return short
@@ -156,11 +160,26 @@ class Rounds:
             await self._storage.glance(self._references.look_up)
         return await self._storage.look(lambda looking: self._answer(looking, identity, request, taken))
 
-    def _begins_anew(self, identity: DeviceIdentity, request: RoundRequest) -> bool:
-        """Whether the phone is answered with its cursor set back, which makes it take everything anew and offer its
-        photos again. Where the office was restored from a backup since, what it was told may be of the history that
-        was lost."""
-        return self._is_set_back(identity.device, request.cursor) or 0 < request.cursor < self._resumed_after
+    def _begin_anew(
+        self, request: RoundRequest, standing: Standing, verdicts: list[bytes], reference: Reference | None
+    ) -> bytes:
+        """The RoundReply with the cursor set back, which makes the phone take everything anew and offer its photos
+        again.
+
+        Where the office was restored from a backup since, what the phone was told may be of the history that was lost.
+        With this answer it gets the list that is called otherwise since then: when it names that, its cursor is of a
+        page that it was told by this office, however old what stands on the page.
+        """
+        if reference is not None and reference.version == request.reference:
+            reference = None
+        return self._encoded(request.protocol, standing, 0, verdicts, more=True, in_step=None, reference=reference)
+
+    async def _newest_reference(self, identity: DeviceIdentity, standing: Standing) -> Reference | None:
+        if not self._references.are_of(standing.reference):
+            await self._storage.glance(self._references.look_up)
+        return await self._storage.look(
+            lambda looking: self._references.of(identity.person, looking, standing.reference)
+        )
 
     async def expire(self, after_days: int) -> int:
         """Take tickets that have been over for so many days off their technicians' phones; how many."""

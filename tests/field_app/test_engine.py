@@ -220,6 +220,14 @@ def test_an_office_that_never_moves_does_not_keep_the_phone_busy(office: Scripte
     assert len(office.requests) == 1
 
 
+def test_an_office_that_sets_the_phone_back_again_and_again_does_not_keep_it_busy(office: ScriptedOffice) -> None:
+    """It tells the first page of a list, and does not know again where that ended."""
+    office.says(*[office.accepting(cursor=cursor, more=True) for cursor in (7, 0, 7, 0, 7, 0, 7)])
+    office.run(office.engine.run_round())
+    assert [asked.cursor for asked in office.rounds] == [1, 7, 0, 7]
+    assert "set-back-again" in office.phone.incidents()
+
+
 def test_what_will_be_held_is_compared_together_with_the_work(office: ScriptedOffice) -> None:
     """The last of the work says what the phone will hold once it is accepted; nothing more has to be asked."""
     saved(office.phone.actions.accept(TICKET.id))

@@ -84,3 +84,24 @@ def test_from_then_on_a_phone_is_answered_as_ever(restored: Office) -> None:
     assert (again.cursor, again.changes, again.in_step) == (phone.cursor, [], True)
     restored.assigned(CHEN)
     assert len(changes_of(phone.ask())) == 1
+
+
+def test_a_list_of_many_pages_is_told_to_its_end(
+    restored: Office, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pages end at positions of before the restore: who had just been told one of them was set back again, and
+    asked for the first page without end."""
+    monkeypatch.setattr("sync_server.services.rounds.CHANGES_PER_ROUND", 2)
+    tickets = {restored.assigned(CHEN) for _ in range(7)}
+    restored.storage.write_now(lambda writing: writing.feed.resume_after_restore(BACKED_UP, RESTORED + 1_000))
+    with TestClient(create_app(settings, restored.storage, restored.clock)) as client:
+        phone = Office(restored.storage, restored.clock, client).phone(CHEN)
+        phone.cursor = 5
+        cursors: list[int] = []
+        while not cursors or phone.cursor < restored.storage.read_now(lambda reading: reading.feed.latest()):
+            assert len(cursors) < 10, cursors
+            phone.heed(phone.ask())
+            cursors.append(phone.cursor)
+    assert cursors[0] == 0
+    assert cursors[1:] == sorted(cursors[1:])
+    assert phone.tickets.keys() >= tickets
