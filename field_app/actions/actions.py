@@ -1,8 +1,8 @@
 """The actions themselves. Every method is to be called on the event loop's thread."""
 
 import hashlib
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -117,10 +117,13 @@ class Actions:
         photos: Sequence[str] = (),
         *,
         clear_drafts: Sequence[str] = (),
+        rewrite_drafts: Mapping[str, dict[str, Any]] | None = None,
     ) -> Saved | Rejection:
-        """`photos` names, by SHA-256, photos already added with the slot OBJECTION."""
+        """`photos` names, by SHA-256, photos already added with the slot OBJECTION; `rewrite_drafts` what is left of
+        the form in which the visit would have been accepted."""
         operation = op.RaiseObjection(statement, digest(statement), _clean(words), tuple(photos))
-        return self._record(ticket, operation, clear_drafts=clear_drafts)
+        recorded = self._store.record([(ticket, operation)], clear_drafts=clear_drafts, rewrite_drafts=rewrite_drafts)
+        return self._saved(recorded)
 
     # -- what the office refused --------------------------------------------------------------------------------------
 

@@ -239,7 +239,9 @@ def ObjectionForm(app: AppState, ticket: Ticket) -> ft.Control:
                 shown,
                 said,
                 [photo.sha256 for photo in taken],
-                clear_drafts=[key, hand_over_key],
+                clear_drafts=[key],
+                # Comment and name wait for the next time; what was read, and a signature begun on that, do not.
+                rewrite_drafts={hand_over_key: read.without("statement", "strokes", "rating")},
             )
         ):
             app.go(f"/tickets/{ticket.id}/handed-back")

@@ -34,6 +34,10 @@ class Draft:
         self.values = self._kept() | self._typed
         self._app.phone.store.save_draft(self._key, self.values)
 
+    def without(self, *fields: str) -> dict[str, object]:
+        """What was typed elsewhere in the form."""
+        return {field: value for field, value in (self._kept() | self._typed).items() if field not in fields}
+
     def _kept(self) -> dict[str, object]:
         return dict(self._app.phone.store.draft(self._key) or {})
 

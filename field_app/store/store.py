@@ -8,7 +8,7 @@ of a ticket is shared_schema's.
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
@@ -232,9 +232,11 @@ class Store:
         *,
         photos: Sequence[PhotoBytes] = (),
         clear_drafts: Sequence[str] = (),
+        rewrite_drafts: Mapping[str, dict[str, Any]] | None = None,
         answering: Answering | None = None,
     ) -> list[Recorded] | Rejection:
-        """Keep the operations, each given with its ticket's id, all of them or none.
+        """Keep the operations, each given with its ticket's id, all of them or none; and with them what becomes of
+        drafts: those to clear, and those of which only a part is still to be recorded.
 
         The refused entry that `answering` names, and any that one of the drafts corrects (see `correct`), is answered
         by the first of them in the same transaction. A rejection is returned before anything is written. Raises
@@ -265,6 +267,8 @@ class Store:
             for key in clear_drafts:
                 self._file.write("DELETE FROM drafts WHERE key = ?", (key,))
                 self._journal.forget_correction(key)
+            for key, value in (rewrite_drafts or {}).items():
+                self._write_draft(key, value)
             for envelope, _, _ in making.made:
                 if isinstance(envelope.operation, AnswerRefusal):
                     self._journal.deal_with(envelope.operation.refused, envelope.operation.answer, envelope.id)
@@ -487,14 +491,17 @@ class Store:
         """Survives the process being killed the moment after. An empty one, also of emptied fields, is removed."""
         was_kept, is_kept = self.draft(key) is not None, any(value.values())
         with self._transaction():
-            if is_kept:
-                row = {"key": key, "body": to_json(value), "saved_at": milliseconds(self._now())}
-                self._file.upsert("drafts", row, "key")
-            else:
-                self._file.write("DELETE FROM drafts WHERE key = ?", (key,))
-                self._journal.forget_correction(key)
+            self._write_draft(key, value)
         if was_kept != is_kept and self._is_stranded(key):
             self._changed()
+
+    def _write_draft(self, key: str, value: dict[str, Any]) -> None:
+        if any(value.values()):
+            row = {"key": key, "body": to_json(value), "saved_at": milliseconds(self._now())}
+            self._file.upsert("drafts", row, "key")
+        else:
+            self._file.write("DELETE FROM drafts WHERE key = ?", (key,))
+            self._journal.forget_correction(key)
 
     def stranded(self) -> list[Stranded]:
         """The drafts whose forms no page leads to any more, newest first."""
