@@ -27,6 +27,7 @@ from sync_server.storage.journal import Entry
 from sync_server.storage.people import DeviceIdentity
 from tests.simulation.network import Answer, OfficeGone, Parts, Sent
 from tests.simulation.people import TECHNICIANS
+from tests.simulation.told import Told, hash_before, operation_in
 from tests.simulation.trace import InvariantBroken
 
 if TYPE_CHECKING:
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
 
 _EVERYTHING = 2**31
 _MINUTE = 60.0
-_MOST_REQUESTS = {"/sync/v1/round": 60, "/sync/": 300}
-"""Of one phone in a minute: far more than it needs, far less than one that asks without pausing."""
+_MOST_REQUESTS = {"/sync/v1/round": 120, "/sync/": 300}
+"""Of one phone in a minute: more than it needs even where everything comes in small parts, less than one that asks
+without pausing."""
 _EXPECTED_INCIDENTS = frozenset({"StorageUnavailable", "StoreTooNew"})
 
 
@@ -45,12 +47,14 @@ class Invariants:
     def __init__(self, world: "World") -> None:
         self._world = world
         self.broken: InvariantBroken | None = None
+        self._told = Told(world, self)
         self._receipts: dict[str, int] = {}
         """Device → how far the office has said it holds its journal."""
         self._photos_received: set[str] = set()
         """Those of which a phone has been told so. A phone may bring anew what the office's disk has lost, so this is
         looked for whenever the office starts, before anybody can."""
         self._asked: dict[tuple[str, str], deque[float]] = {}
+        self._peace_until: dict[str, float] = {}
 
     @property
     def is_broken(self) -> bool:
@@ -72,6 +76,11 @@ class Invariants:
     def asked(self, phone: str, sent: Sent) -> None:
         """As a request leaves a phone."""
         at = self._world.loop.time()
+        if sent.path == "/sync/v1/round":
+            until = self._peace_until.get(phone, 0.0)
+            self._holds(
+                "nobody asks before the office wants", at >= until - 0.01, f"{phone}: {until - at:.1f} s before"
+            )
         for path, most in _MOST_REQUESTS.items():
             if sent.path.startswith(path):
                 times = self._asked.setdefault((phone, path), deque())
@@ -149,9 +158,22 @@ class Invariants:
         self._world.trace.count("operations done at the desk")
         self._holds("one verdict", known is verdict.filing, (operation_id, known, verdict.filing))
 
+    def was_told_a_number(self, ticket: str, number: str) -> None:
+        known = self._world.ledger.numbers.setdefault(number, ticket)
+        self._holds("a number is one ticket's", known == ticket, (number, known, ticket))
+
+    def office_wants_peace(self, phone: str, until: float) -> None:
+        """Retry-After, told to a phone (RFC 9110)."""
+        self._peace_until[phone] = until
+
+    def app_starts(self, phone: str) -> None:
+        """And knows nothing of what an earlier life was told."""
+        self._peace_until.pop(phone, None)
+
     def office_restored(self) -> None:
         self._receipts.clear()
         self._photos_received.clear()
+        self._world.ledger.revoked.clear()
         self._world.forget_messages()
 
     def office_restarted(self, process: "Process") -> None:
@@ -175,11 +197,14 @@ class Invariants:
         promised = [promise.id for promise in self._world.ledger.saved.values() if promise.phone == phone.name]
         gone = {each for each in promised if each not in ids}
         was_restored, phone.was_restored = phone.was_restored, False
+        phone.was_ever_restored |= was_restored
         if was_restored:
             phone.missing |= gone
             self._world.excuse("a store was put back to an old copy")
         lost = gone - phone.missing
         self._holds("saved survives", not lost, f"{phone.name}: {sorted(lost)[:3]}")
+        if not phone.disk.is_full:
+            self._told.forgets_in_time(phone, store)
         written = {getattr(entry.envelope.operation, "text", "") for entry in entries if entry.envelope}
         for (name, key), texts in sorted(self._world.ledger.drafts.items()):
             if name == phone.name:
@@ -270,6 +295,8 @@ class Invariants:
         for phone in phones:
             self._phone_agrees(phone, tickets, entries)
         if not self.is_broken:
+            await self._told.at_the_end(entries, tickets)
+        if not self.is_broken:
             await self._replaying_changes_nothing()
         self._world.trace.count("worlds checked at their end")
 
@@ -312,9 +339,8 @@ class Invariants:
             for entry in entries:
                 self._holds("exactly once", entry.id not in ids, entry.id)
                 ids.add(entry.id)
-                envelope = wire.decode_envelope(entry.raw)
                 rejection = _verdict(entry).rejection
-                is_linked = isinstance(envelope, Envelope) and envelope.previous_hash == before
+                is_linked = hash_before(entry.raw) == before
                 self._holds(
                     "the chain verifies", is_linked or isinstance(rejection, JournalBroken), (device, entry.sequence)
                 )
@@ -337,9 +363,14 @@ class Invariants:
                 self._holds("one verdict", verdict.filing is Filing.REFUSED, entry.id)
                 continue
             after = apply(envelope, tickets.get(envelope.ticket))
+            operation = envelope.operation
+            if isinstance(operation, MergeDuplicate) and verdict.filing is not Filing.REFUSED:
+                into = tickets.get(operation.into)
+                goes_on = into is not None and into.status not in OVER
+                self._holds("what a duplicate is merged into goes on", goes_on, entry.id)
             if verdict.filing is Filing.REFUSED:
                 is_right = isinstance(verdict.rejection, _NOT_BY_APPLY) or verdict.rejection == after
-                is_right |= isinstance(envelope.operation, MergeDuplicate)  # looks at a second ticket, too
+                is_right |= isinstance(operation, MergeDuplicate)  # looks at a second ticket, too
                 self._holds("nothing good is refused", is_right, f"{entry.id}: {verdict.rejection}")
                 continue
             if not isinstance(after, Ticket):
@@ -404,8 +435,7 @@ class Invariants:
                 self.fails("saved is never lost", f"{promise.phone} no. {promise.sequence} {promise.operation[:80]!r}")
                 return
             self._holds("exactly once", len({(entry.raw, entry.verdict) for entry in found}) == 1, promise.id)
-            envelope = wire.decode_envelope(found[0].raw)
-            is_same = isinstance(envelope, Envelope) and wire.encode(envelope.operation) == promise.operation
+            is_same = operation_in(found[0].raw) == promise.operation
             self._holds("saved is never altered", is_same, promise.id)
             known = shown.get(promise.phone, {}).get(promise.id)
             if known is not None:
@@ -447,7 +477,8 @@ class Invariants:
             envelope = wire.decode_envelope(entry.raw)
             if entry.device in whole and isinstance(envelope, Envelope) and isinstance(envelope.operation, AddPhoto):
                 sha256 = envelope.operation.sha256
-                is_there = process.photo_files.path(sha256) is not None or sha256 in self._world.ledger.damaged
+                is_known = sha256 in {*self._world.ledger.damaged, *self._world.ledger.excused_photos}
+                is_there = process.photo_files.path(sha256) is not None or is_known
                 self._holds("a photo that is named is there", is_there, f"{entry.device} {entry.sequence}")
         told = self._told_faulty()
         for sha256, captured in self._world.ledger.photos.items():
@@ -485,6 +516,8 @@ class Invariants:
             ticket_id: access_ticket(DeviceIdentity(identity.device, person), tickets[ticket_id])
             for ticket_id, _ in scope
         }
+        self._told.scope_is_right(phone, tickets, {ticket_id for ticket_id, _ in scope})
+        self._told.list_is_the_newest(phone, store)
         shown = {ticket.id: ticket for ticket in store.tickets()}
         beyond = sorted(set(shown) - set(wanted))
         self._holds("what left the scope left the phone", not beyond, f"{phone.name}: {beyond}")

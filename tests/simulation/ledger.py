@@ -6,6 +6,7 @@ promises that nobody holds any more at that moment.
 """
 
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 from msgspec import Struct
@@ -23,6 +24,8 @@ class Promise(Struct, frozen=True):
     ticket: str
     operation: bytes
     """As the person entered it."""
+    at: datetime
+    """When, by no clock of anybody's."""
 
 
 class RescueFile(Struct, frozen=True):
@@ -52,6 +55,10 @@ class Ledger:
         """Refused operations that a person has made something of."""
         self.rescue_files: list[RescueFile] = []
         """Kept until the end: what is in one may be missing nowhere."""
+        self.numbers: dict[str, str] = {}
+        """Ticket numbers that customers were told, and of which ticket."""
+        self.revoked: dict[str, str] = {}
+        """Tokens that are worth nothing any more, and of which device."""
         self.excused: dict[str, str] = {}
         """Operation id → why it may be missing."""
         self.excused_photos: dict[str, str] = {}

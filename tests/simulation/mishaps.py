@@ -139,6 +139,14 @@ def _other_protocol(spoken: int) -> Mishap:
     return mishap
 
 
+async def _newer_operations(world: "World", phone: "Phone", dice: random.Random) -> bool:
+    """Poison: the office can only refuse them, one by one, and what is recorded after them must not wait for it."""
+    shown = workable(phone.app.store.tickets()) if phone.app is not None else []
+    if not shown:
+        return False
+    return await phone.records_what_only_a_newer_app_knows(dice.choice(shown).id, dice.choice((1, 3, 25)))
+
+
 async def _second_tab(world: "World", phone: "Phone", dice: random.Random) -> bool:
     if phone.app is None:
         return False
@@ -200,9 +208,7 @@ async def _is_lost(world: "World", phone: "Phone", dice: random.Random) -> bool:
     phone.disk.power.cut()
     world.excuse("a phone was lost")
     if identity is not None:
-        await world.at_desk(
-            lambda office: office.accounts.revoke(identity.device, dice.choice(DISPATCHERS), "手机丢失")
-        )
+        await world.turns_away(identity, dice, "手机丢失")
     await world.new_phone(phone.person)
     return True
 
@@ -234,7 +240,7 @@ async def _revoke(world: "World", phone: "Phone", dice: random.Random) -> bool:
     identity = phone.app.store.identity() if phone.app else None
     if identity is None or world.office.process is None:
         return False
-    await world.at_desk(lambda office: office.accounts.revoke(identity.device, dice.choice(DISPATCHERS), "离职"))
+    await world.turns_away(identity, dice, "离职")
     world.later(dice.uniform(5, 120), world.enrols(phone))
     return True
 
@@ -348,6 +354,7 @@ MISHAPS: dict[str, tuple[int, Mishap]] = {
     "app of an older protocol": (2, _other_protocol(OLDEST_PROTOCOL)),
     "app of a protocol that is not spoken any more": (1, _other_protocol(OLDEST_PROTOCOL - 1)),
     "app of a newer protocol": (2, _other_protocol(PROTOCOL + 1)),
+    "operations that only a newer app knows": (4, _newer_operations),
     "app updated, its store changed": (5, _update_app),
     "second tab": (2, _second_tab),
     "phone backed up": (10, _back_up_phone),

@@ -11,12 +11,13 @@ import random
 import shutil
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
+from shared_schema.sync_protocol import OLDEST_PROTOCOL, PROTOCOL
 from sync_server.accounts import Accounts
 from sync_server.app import create_app
 from sync_server.services.backups import FOLDERS, back_up, restore
@@ -183,6 +184,8 @@ class Office:
             company="上门家居服务",
             office_phone="400-820-0000",
             scrub_days=SCRUB_EVERY / timedelta(days=1),
+            oldest_protocol=dice.choice((OLDEST_PROTOCOL, PROTOCOL)),
+            expiry_days=dice.choice((1, 7)),
         )
         self.is_embedded = not postgresql
         folder.mkdir()
@@ -195,6 +198,8 @@ class Office:
         self.is_slow = False
         self.restores = 0
         self.has_lost_its_key = False
+        self.since: datetime | None = None
+        """When it was started last."""
         self._is_seen_to = False
         """Somebody has stopped it and will start it again."""
         self._fuses: list[int] = []
@@ -239,6 +244,7 @@ class Office:
         power.fuse = None
         power.when_gone = lambda: self._power_went(process)
         self.processes.append(process)
+        self.since = self.world.clock.now()
         self.world.trace.note("office", "started")
         self.world.invariants.office_restarted(process)
         self.world.office_is_back()

@@ -4,11 +4,13 @@ Only where nothing is lost by it that somebody was promised; the production code
 that go wrong half-way, as a newer app's might.
 """
 
+import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from unittest.mock import patch
 
+import msgspec
 from sqlite_utils import Database, Migrations
 
 from field_app.store import migrations as steps
@@ -76,6 +78,31 @@ def _do(path: str, statements: Sequence[str]) -> None:
     for statement in ("BEGIN", *statements, "COMMIT"):
         connection.execute(statement)
     connection.close()
+
+
+def make_entries_newer(path: str, ids: Sequence[str]) -> list[bytes]:
+    """The journal's last entries become of a kind that only a newer app knows; their operations."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    (guard,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'journal_is_never_altered'").fetchone()
+    connection.execute("BEGIN")
+    connection.execute("DROP TRIGGER journal_is_never_altered")
+    made: list[bytes] = []
+    before: str | None = None
+    for number, operation_id in enumerate(ids):
+        (raw,) = connection.execute("SELECT raw FROM journal WHERE id = ?", (operation_id,)).fetchone()
+        envelope = msgspec.json.decode(raw)
+        envelope["operation"] = {"kind": "measure_humidity", "percent": number}
+        envelope["previous_hash"] = before or envelope["previous_hash"]
+        raw = msgspec.json.encode(envelope)
+        before = hashlib.sha256(raw).hexdigest()
+        connection.execute(
+            "UPDATE journal SET raw = ?, kind = 'measure_humidity', hash = ? WHERE id = ?", (raw, before, operation_id)
+        )
+        made.append(msgspec.json.encode(envelope["operation"]))
+    connection.execute(guard)
+    connection.execute("COMMIT")
+    connection.close()
+    return made
 
 
 @contextmanager

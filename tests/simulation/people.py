@@ -108,8 +108,12 @@ def _note(phone: "Phone", ticket: Ticket, dice: random.Random, words: str) -> No
 
 def _photo(phone: "Phone", ticket: Ticket, dice: random.Random, words: str) -> None:
     assert phone.app is not None
-    size = dice.choice([0, 0, 3_000, 30_000, 90_000, 300_000])
-    picture = a_picture(size, seed=dice.randrange(2**32))
+    known = phone.world.ledger.photos
+    if known and dice.random() < 0.15:  # out of the gallery: it was recorded before, here or by a colleague
+        picture = known[dice.choice(list(known))]
+    else:
+        size = dice.choice([0, 0, 3_000, 30_000, 90_000, 300_000])
+        picture = a_picture(size, seed=dice.randrange(2**32))
     slot = dice.choice([PhotoSlot.BEFORE, PhotoSlot.AFTER, PhotoSlot.OBJECTION])
     phone.saves(phone.app.actions.add_photo(ticket.id, picture, slot), picture)
 

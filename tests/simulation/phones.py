@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import msgspec
 
 from field_app.actions import Actions, Saved
 from field_app.device.contract import Persistence, StoreInUse
@@ -29,7 +30,7 @@ from tests.simulation import sqlite_vfs
 from tests.simulation.disks import Manner, Power, SimulatedDisk
 from tests.simulation.ledger import Promise, RescueFile
 from tests.simulation.network import Line
-from tests.simulation.older_forms import make_store_older, steps_that_fail
+from tests.simulation.older_forms import make_entries_newer, make_store_older, steps_that_fail
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -91,6 +92,9 @@ class Phone:
         """How many want it to stay off."""
         self.was_restored = False
         """Its store was put back to an old copy, and has not been looked at since."""
+        self.was_ever_restored = False
+        self.freed: set[str] = set()
+        """Photos whose bytes have made room: the office was to hold them."""
         self.missing: set[str] = set()
         """What was saved here once and went when the store was put back."""
         self.power_was_lost = False
@@ -137,6 +141,7 @@ class Phone:
                 self._faulty_updates = max(0, self._faulty_updates - 1)
             await persistence.close()
             raise
+        self.world.invariants.app_starts(self.name)
         self.app = App(self, store, persistence)
         power.when_gone = self._power_went
         self.photos_waiting = {photo.sha256 for photo in store.photos_waiting()}
@@ -193,6 +198,34 @@ class Phone:
         self.fuses = [dice.randrange(150) for _ in range(dice.choice((0, 1, 1, 2, 3)))]
         self.switch_on()
 
+    async def records_what_only_a_newer_app_knows(self, ticket: str, count: int) -> bool:
+        """A newer app ran here for a moment, was offline, and was taken back. The office knows as little of it."""
+        if self.app is None:
+            return False
+        was_up, self.line.is_up = self.line.is_up, False
+        try:
+            await asyncio.sleep(30)  # in which what is under way arrives
+            if self.app is None or self.disk.power.fuse is not None or self.disk.is_full:
+                return False
+            recorded: list[str] = []
+            for number in range(count):
+                result = self.app.actions.add_note(ticket, f"湿度 {number}") if self.app is not None else None
+                if isinstance(result, Saved) and self.saves(result):
+                    recorded += result.operation_ids
+            self.switch_off()
+            await asyncio.sleep(1)
+            self.disk.come_back(Power(), None)
+            was_full, self.disk.is_full = self.disk.is_full, False
+            newer = make_entries_newer(str(self.path), recorded)
+            self.disk.is_full = was_full
+            for operation_id, operation in zip(recorded, newer, strict=True):
+                known = self.world.ledger.saved[operation_id]
+                self.world.ledger.saved[operation_id] = msgspec.structs.replace(known, operation=operation)
+            self.switch_on()
+            return bool(recorded)
+        finally:
+            self.line.is_up = was_up
+
     @property
     def keeps_a_copy(self) -> bool:
         """Of the store as it was before an update."""
@@ -220,6 +253,7 @@ class Phone:
         for sha256 in sorted(self.photos_waiting - waiting):
             self.world.invariants.photo_said_received(self, sha256)
         self.photos_waiting = waiting
+        self.freed = {photo.sha256 for photo in self.app.store.photo_states(_EVERYTHING) if photo.freed_at is not None}
 
     # -- what a person does --------------------------------------------------------------------------------------------
 
@@ -233,7 +267,7 @@ class Phone:
             assert entry.envelope is not None, operation_id
             operation = wire.encode(entry.envelope.operation)
             self.world.ledger.saved[entry.id] = Promise(
-                entry.id, self.name, entry.device, entry.sequence, entry.ticket, operation
+                entry.id, self.name, entry.device, entry.sequence, entry.ticket, operation, self.world.clock.now()
             )
             self.world.trace.count("operations saved on phones")
             if photo is not None:

@@ -34,7 +34,7 @@ from sync_server.clock import milliseconds
 from sync_server.services.rescue import RescueReport
 from sync_server.storage import StorageUnavailable
 from sync_server.storage.people import Person
-from tests.simulation import plain_files, sqlite_vfs
+from tests.simulation import plain_files, sizes, sqlite_vfs
 from tests.simulation.invariants import Invariants
 from tests.simulation.ledger import Ledger, RescueFile
 from tests.simulation.loop import VirtualLoop
@@ -245,6 +245,13 @@ class World:
                 await asyncio.sleep(1)
             await asyncio.sleep(1)
 
+    async def turns_away(self, identity: Identity, dice: random.Random, reason: str) -> None:
+        restores = self.office.restores
+        by = dice.choice(DISPATCHERS)
+        await self.at_desk(lambda office: office.accounts.revoke(identity.device, by, reason))
+        if self.office.restores == restores:  # else an old backup may know nothing of it
+            self.ledger.revoked[identity.token] = identity.device
+
     async def takes_in(self, file: RescueFile) -> None:
         """At the desk, where it may have been before."""
         outcome = await self.at_desk(lambda office: office.rescue.take_in(file.path, SUPERVISOR, vouched=True))
@@ -298,12 +305,8 @@ class World:
             return
         if not self.tickets:
             return
-        chosen = dice.choice(self.tickets)
-        found = await self._as_it_stands(chosen)
-        if found is None:  # gone with an old backup
-            return
-        operation = DESK_MOVES[event.name][1](found, dice, words, self)
-        if operation is not None:
+        found, operation = await self._something_to(event.name, dice, words)
+        if found is not None and operation is not None:
             await asyncio.sleep(dice.uniform(0, 3))  # in which others decide, too
             await self.performs(person_index=event.who, ticket=found, operation=operation, operation_id=operation_id)
             if dice.random() < 0.1:  # a second click, or the form sent again
@@ -311,6 +314,16 @@ class World:
                     person_index=event.who, ticket=found, operation=operation, operation_id=operation_id
                 )
         self.trace.note("desk", f"{person.id} {operation_id}")
+
+    async def _something_to(self, move: str, dice: random.Random, words: str) -> tuple[Ticket | None, Operation | None]:
+        """A ticket that asks for it, among some that the dispatcher looks at."""
+        for chosen in dice.sample(self.tickets, min(len(self.tickets), 8)):
+            found = await self._as_it_stands(chosen)
+            # None: gone with an old backup
+            operation = DESK_MOVES[move][1](found, dice, words, self) if found is not None else None
+            if operation is not None:
+                return found, operation
+        return None, None
 
     async def _as_it_stands(self, ticket_id: str) -> Ticket | None:
         return await self.office.do(
@@ -331,10 +344,11 @@ class World:
     async def takes_request(self, dice: random.Random, words: str, operation_id: str) -> str:
         ticket = self._new_id(dice)
         request = a_new_request(dice, words, self)
-        verdict, _ = await self.at_desk(
+        verdict, number = await self.at_desk(
             lambda office: office.desk.create(DISPATCHERS[0], request, operation_id=operation_id, ticket_id=ticket)
         )
         self.invariants.desk_was_told(operation_id, verdict)
+        self.invariants.was_told_a_number(ticket, number)
         self.tickets.append(ticket)
         return ticket
 
@@ -372,7 +386,8 @@ class World:
                 self.ledger.excused[promise.id] = reason
         for sha256, operation_id in self.ledger.photo_of.items():
             holder = phones[self.ledger.saved[operation_id].phone]
-            is_held = (not holder.is_gone and operation_id not in holder.missing) or sha256 in photos_in_files
+            has_bytes = not holder.is_gone and operation_id not in holder.missing and sha256 not in holder.freed
+            is_held = has_bytes or sha256 in photos_in_files
             if (
                 sha256 not in self.ledger.excused_photos
                 and not is_held
@@ -540,6 +555,7 @@ def run(seed: int, events: Sequence[Event], postgresql: str = "") -> Result:
             sqlite_vfs.mounting(),
             plain_files.in_the_kept_copys_place(),
             _known_secrets(random.Random(f"{seed}/secrets")),
+            sizes.of_a_world(random.Random(f"{seed}/sizes")),
         ):
             loop = VirtualLoop(random.Random(f"{seed}/threads"))
             asyncio.set_event_loop(loop)
