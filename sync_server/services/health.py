@@ -196,17 +196,19 @@ class HealthWatch:
     async def _missing_photos(self) -> dict[str, str]:
         """SHA-256 → the operation that named it. Only tickets that have changed since the last time are read."""
         async with self._looking:
-            while found := await self._storage.read(
-                lambda reading: reading.tickets.changed_after(self._looked_through, _TICKETS_AT_ONCE)
-            ):
-                self._missing |= {photo.sha256: photo.operation_id for _, ticket in found for photo in ticket.photos}
-                self._looked_through = found[-1][0]
-                await self._drop_present()
             await self._drop_present()
-            return dict(self._missing)
+            while True:
+                named, through = await self._storage.read(
+                    lambda reading: reading.tickets.photos_named_after(self._looked_through, _TICKETS_AT_ONCE)
+                )
+                if through == self._looked_through:
+                    return dict(self._missing)
+                present = await asyncio.to_thread(self._photo_files.present, named)
+                self._missing |= {sha256: operation for sha256, operation in named.items() if sha256 not in present}
+                self._looked_through = through
 
     async def _drop_present(self) -> None:
-        for sha256 in await asyncio.to_thread(self._photo_files.present, set(self._missing)):
+        for sha256 in await asyncio.to_thread(self._photo_files.present, list(self._missing)):
             del self._missing[sha256]
 
     def _devices(self, reading: Reading, missing: dict[str, str]) -> list[DeviceHealth]:

@@ -20,7 +20,6 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shared_schema.ticket import Ticket
 from sync_server.clock import Clock, milliseconds
 from sync_server.services.photo_files import PhotoFiles
 from sync_server.storage import Reading, Storage, Writing
@@ -198,11 +197,13 @@ class PhotoScrub:
         """Of the desk's own photos nothing says that they came but the operations that name them."""
         missing: dict[str, str] = {}
         position = 0
-        while found := await self._storage.read(partial(_changed_after, position)):
-            named = {photo.sha256: photo.operation_id for _, ticket in found for photo in ticket.photos}
+        while True:
+            named, through = await self._storage.read(partial(_photos_named_after, position))
+            if through == position:
+                break
             present = await asyncio.to_thread(self._photo_files.present, named)
             missing |= {sha256: operation for sha256, operation in named.items() if sha256 not in present}
-            position = found[-1][0]
+            position = through
             await asyncio.sleep(_TICKETS_PAUSE_SECONDS)
         origins = await self._storage.read(lambda reading: reading.attention.origins(missing.values()))
         ours = {operation for operation, origin in origins.items() if origin.device == OFFICE}
@@ -320,5 +321,5 @@ def _ticket_naming(sha256: str, reading: Reading) -> str | None:
     return reading.scrubs.ticket_naming(sha256)
 
 
-def _changed_after(position: int, reading: Reading) -> list[tuple[int, Ticket]]:
-    return reading.tickets.changed_after(position, _TICKETS_AT_ONCE)
+def _photos_named_after(position: int, reading: Reading) -> tuple[dict[str, str], int]:
+    return reading.tickets.photos_named_after(position, _TICKETS_AT_ONCE)

@@ -6,13 +6,14 @@ queue is made of. Nothing is deleted but what has meanwhile found its place in t
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from sync_server.storage.dialects import on_both
+from sync_server.storage.dialects import Among, on_both
 from sync_server.storage.journal import operations, set_aside
 from sync_server.storage.metadata import Number, clean, metadata
 
@@ -147,6 +148,14 @@ class Origin(Struct, frozen=True):
     received_at_ms: int
 
 
+_ORIGINS = Among(
+    sa.select(operations.c.id, operations.c.device, operations.c.received_at_ms).where(
+        operations.c.id.in_(sa.bindparam("ids", expanding=True))
+    )
+)
+_IDS_AT_ONCE = 10_000
+"""No database takes any number: of a disk that has lost its photos as many are asked about as there are."""
+
 _COLUMNS = [refusals.c[name] for name in Refusal.__struct_fields__]
 _DRAFT = [rescued_drafts.c[name] for name in RescuedDraft.__struct_fields__]
 _RESCUED = [rescued_operations.c[name] for name in RescuedOperation.__struct_fields__]
@@ -272,9 +281,11 @@ class Attention:
 
     def origins(self, ids: Iterable[str]) -> dict[str, Origin]:
         """Of those of these operations that a journal holds."""
-        wanted = sa.select(operations.c.id, operations.c.device, operations.c.received_at_ms)
-        rows = self._connection.execute(wanted.where(operations.c.id.in_(list(ids))))
-        return {row.id: Origin(row.device, row.received_at_ms) for row in rows}
+        found: dict[str, Origin] = {}
+        remaining = iter(ids)
+        while some := list(islice(remaining, _IDS_AT_ONCE)):
+            found |= {id_: Origin(device, at_ms) for id_, device, at_ms in _ORIGINS.rows(self._connection, some)}
+        return found
 
     # -- out of rescue files -------------------------------------------------------------------------------------------
 

@@ -121,6 +121,19 @@ class FeedRow(Struct, frozen=True, gc=False):
 
 _decode = msgspec.json.Decoder(Ticket).decode
 
+
+class _NamedPhoto(Struct, frozen=True, gc=False):
+    sha256: str
+    operation_id: str
+
+
+class _PhotosOnly(Struct, frozen=True, gc=False):
+    """Of a ticket, which is read in a fifth of the time."""
+
+    photos: tuple[_NamedPhoto, ...] = ()
+
+
+_decode_photos = msgspec.json.Decoder(_PhotosOnly).decode
 _decode_loaded = msgspec.json.Decoder(list[tuple[int, bool, Ticket]]).decode
 
 _locked = (
@@ -398,15 +411,17 @@ class Tickets:
         )
         return [_decode(data) for data in rows]
 
-    def changed_after(self, position: int, limit: int) -> list[tuple[int, Ticket]]:
-        """Tickets whose last operation stands behind a feed position, each with the position it has; in their order."""
+    def photos_named_after(self, position: int, limit: int) -> tuple[dict[str, str], int]:
+        """SHA-256 → the operation that named it, of the next so many tickets whose last operation stands behind a feed
+        position; and where the last of them stands: there, where there are none."""
         rows = self._connection.execute(
             sa.select(tickets.c.position, tickets.c.data)
             .where(tickets.c.position > position)
             .order_by(tickets.c.position)
             .limit(limit)
-        )
-        return [(at, _decode(data)) for at, data in rows]
+        ).all()
+        named = {photo.sha256: photo.operation_id for _, data in rows for photo in _decode_photos(data).photos}
+        return named, rows[-1][0] if rows else position
 
     def duplicates_of(self, ticket: str) -> list[Ticket]:
         """Tickets that were merged into this one."""

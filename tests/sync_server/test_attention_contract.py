@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from shared_schema.operations import FIRST_HASH
 from sync_server.storage import Storage, Writing
-from sync_server.storage.attention import Answered, Refusal, RescuedDraft, RescuedOperation
-from sync_server.storage.journal import OFFICE
+from sync_server.storage.attention import Answered, Origin, Refusal, RescuedDraft, RescuedOperation
+from sync_server.storage.journal import OFFICE, Entry
 from sync_server.storage.keys import DeviceKey, JournalSignature, LearntBy, Secret, SignatureFault, SignedJournal
 from sync_server.storage.rescues import Rescue
 
@@ -267,3 +267,15 @@ def test_every_taking_in_of_a_rescue_file_is_on_record(any_storage: Storage) -> 
     assert any_storage.read_now(lambda reading: reading.rescues.was_taken_in(HASH))
     assert any_storage.read_now(lambda reading: reading.rescues.taken_in(device="phone")) == [again, rescue]
     assert any_storage.read_now(lambda reading: reading.rescues.taken_in(device="other")) == []
+
+
+# -- where operations came from ----------------------------------------------------------------------------------------
+
+
+def test_where_any_number_of_operations_came_from_can_be_asked(any_storage: Storage) -> None:
+    """A disk that has lost its photos has the office ask about every operation that ever named one."""
+    entry = Entry(1, "op-1", "phone", 1, "ticket", 1000, b"{}", b"{}")
+    any_storage.write_now(lambda writing: writing.journal.append([entry]))
+    ids = [f"op-{number}" for number in range(300_000, 0, -1)]
+    found = any_storage.read_now(lambda reading: reading.attention.origins(ids))
+    assert found == {"op-1": Origin("phone", 1000)}
