@@ -66,6 +66,8 @@ _ROOM_LOOKED_UP_FOR = 16_000_000
 _BLOCK = 1 << 20
 _ORPHANED_SECONDS = 30 * 86_400
 """Far longer than any upload may rest."""
+_COPY_SECONDS = 86_400
+"""Far longer than a rescue file takes to be taken in."""
 
 _ATTEMPTS = 4
 _ATTEMPT_SECONDS = 0.15
@@ -203,7 +205,8 @@ class PhotoFiles:
 
     def present(self, sha256s: Iterable[str]) -> set[str]:
         """Those whose bytes the office holds."""
-        return {sha256 for sha256 in sha256s if self.path(sha256) is not None}
+        folder, is_file = str(self._photos), os.path.isfile  # it is asked for every photo there is
+        return {each for each in sha256s if _SHA256.match(each) and is_file(f"{folder}/{each[:2]}/{each}")}
 
     def media_type(self, sha256: str) -> str | None:
         """What the bytes themselves say; None where they have not arrived."""
@@ -214,7 +217,7 @@ class PhotoFiles:
             return media_type_of(file.read(12))
 
     def is_set_aside(self, sha256: str) -> bool:
-        """Whether these bytes arrived earlier and were no picture."""
+        """Whether these bytes arrived earlier and were no picture; enough to show it, as with a photo."""
         return bool(_SHA256.match(sha256)) and (self._set_aside / sha256).is_file()
 
     async def unheld(self, sha256s: Sequence[str]) -> list[str]:
@@ -249,6 +252,13 @@ class PhotoFiles:
         """
         path = self.path(sha256)
         return None if path is None else await self._in_writing_thread(_certain_size, path, sha256)
+
+    async def make_certain_aside(self, sha256: str) -> bool:
+        """The same for bytes that are no picture: False where a damaged file is all that is left of them."""
+        return self.is_set_aside(sha256) and await self._in_writing_thread(self._is_certainly_aside, sha256)
+
+    def _is_certainly_aside(self, sha256: str) -> bool:
+        return self.is_set_aside(sha256) and _certain_size(self._set_aside / sha256, sha256) is not None
 
     def names_after(self, after: str, count: int) -> list[str]:
         """The first so many photos whose SHA-256 comes after that one, in their order; "" is before all."""
@@ -380,7 +390,7 @@ class PhotoFiles:
         if hashlib.sha256(data).hexdigest() != sha256:
             return Altered()
         media_type = media_type_of(data[:12])
-        if media_type is None and self.is_set_aside(sha256):
+        if media_type is None and self._is_certainly_aside(sha256):
             return NotAPicture(sha256)
         if not self._is_room_left_for(len(data)):
             raise OutOfRoom
@@ -441,16 +451,19 @@ class PhotoFiles:
                 continue
             if await self.make_certain(upload.sha256) is not None:
                 settled.append(Settled(upload.id, UploadState.RECEIVED, at_ms))
-            elif self.is_set_aside(upload.sha256):
+            elif await self.make_certain_aside(upload.sha256):
                 settled.append(Settled(upload.id, UploadState.SET_ASIDE, at_ms))
         if settled:
             await storage.write(lambda writing: writing.uploads.settle_all(settled))
 
     def _discard_orphans(self) -> None:
-        older_than = time.time() - _ORPHANED_SECONDS
-        for path in self._uploads.iterdir():
+        now = time.time()
+        orphans = [(path, _ORPHANED_SECONDS) for path in self._uploads.iterdir()]
+        # Of rescue files that the office died over: whoever chose one in the browser has it still.
+        orphans += [(path, _COPY_SECONDS) for path in self._uploads.parent.glob("rescue-*")]
+        for path, seconds in orphans:
             with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_mtime < older_than:
+                if path.stat().st_mtime < now - seconds:
                     path.unlink()
 
     def _put_in_place(

@@ -343,7 +343,7 @@ class _TakingIn:
 
     async def _keep_photo(self, head: PhotoRecord, body: bytes) -> None:
         files = self._photo_files
-        if files.is_set_aside(head.sha256):
+        if await files.make_certain_aside(head.sha256):
             self._photos_known += 1
             return await self._note_photo(head.sha256, len(body), UploadState.SET_ASIDE)
         if (held_bytes := await files.make_certain(head.sha256)) is not None:

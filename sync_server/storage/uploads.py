@@ -59,6 +59,11 @@ class Settled(Struct, frozen=True):
 
 _BEGUN = ("id", "device", "person", "sha256", "size_bytes", "state", "begun_at_ms", "expires_at_ms")
 BEGIN = ForMany(sa.insert(uploads).values({name: sa.bindparam(name) for name in _BEGUN}), _BEGUN)
+BEGIN_AGAIN = ForMany(
+    sa.update(uploads).where(uploads.c.id == sa.bindparam("known")).values(begun_at_ms=sa.bindparam("at_ms")),
+    ("at_ms", "known"),
+)
+"""For a photo that somebody has brought and asks about again: no row is added each time that all of a phone's are."""
 _SETTLE = ForMany(
     sa.update(uploads)
     .where(uploads.c.id == sa.bindparam("settled"))
@@ -117,6 +122,11 @@ class Uploads:
         )
         count, size_bytes = self._connection.execute(wanted).one()
         return int(count), int(size_bytes)
+
+    def received_from(self, person: str, sha256: str) -> StoredUpload | None:
+        """A photo that the person has brought."""
+        received = uploads.c.state == UploadState.RECEIVED.value
+        return self._first((uploads.c.person == person) & (uploads.c.sha256 == sha256) & received)
 
     def has_arrived(self, person: str, sha256: str) -> bool:
         """Whether the person has brought these bytes, pictures or not."""

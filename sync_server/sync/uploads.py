@@ -38,7 +38,7 @@ from sync_server.problems import Problem, decoded_body
 from sync_server.services.live import Live
 from sync_server.services.photo_files import Altered, NotAPicture, PhotoFiles, Stored, UploadBusy, UploadFile
 from sync_server.storage import Rows, Storage, Writing
-from sync_server.storage.uploads import BEGIN, Settled, StoredUpload, UploadState, begun_row
+from sync_server.storage.uploads import BEGIN, BEGIN_AGAIN, Settled, StoredUpload, UploadState, begun_row
 
 PATH = "/sync/v1/uploads"
 UNHELD = "/sync/v1/photos/unheld"
@@ -154,7 +154,7 @@ class Uploads:
             data = await body.whole(size_bytes)
             if data is not None:
                 return self._created(await self._take_whole(data, sha256), size_bytes)
-        if self._files.is_set_aside(sha256):
+        if await self._files.make_certain_aside(sha256):
             raise Problem("not-a-picture")
         upload = await self._held(sha256, size_bytes)
         offset, upload = (size_bytes, upload) if upload else await self._begun(sha256, size_bytes)
@@ -183,13 +183,20 @@ class Uploads:
         return upload
 
     async def _held(self, sha256: str, size_bytes: int) -> StoredUpload | None:
-        """A new upload that is complete already, where the office has these bytes."""
+        """An upload that is complete already, where the office has these bytes: the one by which this person brought
+        them, or a new one."""
         held_bytes = await self._files.make_certain(sha256)
         if held_bytes is None:
             return None
         if held_bytes != size_bytes:  # the office's are these bytes: what the phone says of them is wrong
             raise Problem("upload-header-malformed", header="Upload-Length")
-        return await self._keep(sha256, size_bytes, UploadState.RECEIVED)
+        person = self._identity.person.id
+        known = await self._storage.glance(lambda reading: reading.uploads.received_from(person, sha256))
+        if known is None:
+            return await self._keep(sha256, size_bytes, UploadState.RECEIVED)
+        upload = replace(known, begun_at_ms=self._now_ms())
+        await self._storage.write_together(_begin_again, upload)
+        return upload
 
     async def _begun(self, sha256: str, size_bytes: int) -> tuple[int, StoredUpload]:
         """The offset to go on from, in an upload begun earlier or now."""
@@ -402,7 +409,7 @@ class Uploads:
         came before that. Where nothing whole is left of it, the phone that still asks is to begin anew."""
         if await self._files.make_certain(upload.sha256) is not None:
             state = UploadState.RECEIVED
-        elif self._files.is_set_aside(upload.sha256):
+        elif await self._files.make_certain_aside(upload.sha256):
             state = UploadState.SET_ASIDE
         else:
             raise Problem("upload-unknown")
@@ -453,6 +460,7 @@ class Uploads:
 
 
 _begin_all = Rows(BEGIN, begun_row)
+_begin_again: Rows[StoredUpload] = Rows(BEGIN_AGAIN, lambda upload: (upload.begun_at_ms, upload.id))
 
 
 def _settle_all(writing: Writing, settled: Sequence[Settled]) -> list[None]:

@@ -19,6 +19,7 @@ from PIL import Image
 
 from sync_server.services import photo_files
 from sync_server.services.photo_files import NotAPicture, PhotoFiles, Stored, TooLarge, UploadBusy
+from sync_server.storage import Storage
 from tests.sync_server.killed import killed_at
 
 T = TypeVar("T")
@@ -75,6 +76,19 @@ def test_what_is_too_large_is_not_written(files: PhotoFiles, tmp_path: Path) -> 
     assert run(files.store(b"\xff\xd8\xff" + bytes(1_000_000))) == TooLarge(1_000_000)
     assert not any((tmp_path / "photos").glob("*/*"))
     assert not any((tmp_path / "uploads").iterdir())
+
+
+def test_the_copy_of_a_rescue_file_that_the_office_died_over_is_cleared_away(
+    files: PhotoFiles, tmp_path: Path, storage: Storage
+) -> None:
+    """Not one that is being taken in, perhaps by another process; and nothing else."""
+    names = ["rescue-old", "rescue-new", "photos/rescue-old", "doorstep.db-old"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+        if "new" not in name:
+            os.utime(tmp_path / name, (0, 0))
+    run(files.discard_expired(storage, 0))
+    assert [name for name in names if (tmp_path / name).exists()] == names[1:]
 
 
 # -- what a disk has damaged -------------------------------------------------------------------------------------------

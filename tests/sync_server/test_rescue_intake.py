@@ -352,6 +352,11 @@ def test_a_photo_that_is_none_or_not_the_one_recorded_is_kept_apart(desk: Desk) 
     assert desk.photos_told == 0
     again = desk.taken_in(desk.sealed(a_photo(b"no picture")))
     assert (again.photos_known, again.photos_unfit) == (1, 0)
+    (aside,) = (desk.file.parent / "data" / "set-aside").glob(f"{hashlib.sha256(b'no picture').hexdigest()}")
+    aside.write_bytes(b"no")  # by the office's disk
+    anew = desk.taken_in(desk.sealed(a_photo(b"no picture")))
+    assert (anew.photos_known, anew.photos_unfit) == (0, 1)
+    assert aside.read_bytes() == b"no picture"
 
 
 @pytest.mark.parametrize("damaged", [b"\xff\xd8", a_picture(2_000, seed=2)], ids=["cut short", "altered"])

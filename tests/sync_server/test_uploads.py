@@ -533,6 +533,48 @@ def test_a_photo_damaged_since_it_was_received_is_not_said_to_be_held(
     assert received(settings, data)
 
 
+def _in_a_part(phone: Sender, data: bytes) -> httpx.Response:
+    return phone.send(phone.begin(data), 0, data)
+
+
+@pytest.mark.parametrize("brought", [_in_a_part, lambda phone, data: phone.bring(data, sha256(data))])
+def test_what_was_no_picture_and_has_been_damaged_is_taken_anew(
+    phone: Sender, settings: Settings, brought: Callable[[Sender, bytes], httpx.Response]
+) -> None:
+    """The phone asks every day whether it is taken by now, and may be the only one that has the bytes."""
+    data = b"<html>" + b"not a photo" * 100
+    aside = settings.data / "set-aside" / sha256(data)
+    for times in (1, 2):
+        assert code(brought(phone, data)) == "not-a-picture"
+        assert aside.read_bytes() == data
+        assert len(kept_damaged(settings)) == times - 1
+        assert code(phone.ask(len(data), sha256(data))) == "not-a-picture"
+        aside.write_bytes(data[:100])
+
+
+def test_a_phone_that_asks_about_all_its_photos_again_leaves_no_more_records(phone: Sender, storage: Storage) -> None:
+    """As it does after each restore, and whenever the office has lost one: who has brought what stays on record."""
+    photos = [a_picture(seed=seed) for seed in range(3)]
+    uploads_of = [phone.address + phone.bring(data, sha256(data)).headers["Location"] for data in photos]
+    for _ in range(3):
+        assert [phone.begin(data) for data in photos] == uploads_of
+    assert [phone.offset(upload) for upload in uploads_of] == [len(data) for data in photos]
+    assert states(storage) == ["received"] * 3
+
+
+def test_a_photo_that_a_colleague_has_brought_is_on_record_for_whoever_asks_about_it(
+    phone: Sender, other_phone: Sender, storage: Storage
+) -> None:
+    """Either phone may be asked for it one day."""
+    data = a_picture()
+    phone.bring(data, sha256(data))
+    for _ in range(2):
+        assert other_phone.offset(other_phone.begin(data)) == len(data)
+    bringers = storage.read_now(lambda reading: reading.scrubs.bringers({sha256(data)}))
+    assert {bringer.person for bringer in bringers} == {CHEN.id, WANG.id}
+    assert states(storage) == ["received"] * 2
+
+
 def test_what_was_finished_and_damaged_before_it_was_noted_begins_anew(
     phone: Sender, settings: Settings, storage: Storage, clock: StandingClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
