@@ -5,7 +5,7 @@ import flet as ft
 from field_app import theme
 from field_app.components import badges, buttons, text
 from field_app.components.boundary import component
-from field_app.components.frame import card, centred
+from field_app.components.frame import NoticeBar, card, centred
 from field_app.components.identifiers import identified
 from field_app.state.app import AppState
 from field_app.state.current import use_app
@@ -55,7 +55,14 @@ def credential_view(app: AppState, route: str, back: str, button: ft.Control | N
         else [card(text.strong(words("credential.missing")), text.note(words("credential.missing-how")))]
     )
     foot = (
-        [ft.Container(centred(button), padding=ft.Padding.only(left=16, right=16, top=8, bottom=16))] if button else []
+        [
+            ft.Container(
+                centred(ft.Column([NoticeBar(app), button], spacing=8, horizontal_alignment=_STRETCH)),
+                padding=ft.Padding.only(left=16, right=16, top=8, bottom=16),
+            )
+        ]
+        if button
+        else []
     )
     return ft.View(
         route=route,

@@ -7,7 +7,7 @@ import flet as ft
 from field_app import theme
 from field_app.components import buttons, fields, text
 from field_app.components.boundary import component
-from field_app.components.frame import lone_view
+from field_app.components.frame import NoticeBar, lone_view
 from field_app.components.identifiers import identified
 from field_app.state.app import AppState
 from field_app.store import Identity
@@ -117,6 +117,7 @@ def Enrol(app: AppState, offered_key: str | None) -> ft.Control:
                 live=True,
             )
         )
+    form.append(NoticeBar(app))
     form.append(
         buttons.primary("enrol-submit", words("enrol.busy" if busy else "enrol.submit"), app.doing(submit), busy=busy)
     )

@@ -261,3 +261,33 @@ def _raising(fault: Exception) -> Callable[..., Any]:
         raise fault
 
     return raises
+
+
+def test_a_credential_whose_showing_could_not_be_saved_says_so(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a page without the usual frame: the sentence stands above its button."""
+    ticket = an_assigned_ticket(status=Status.ARRIVED)
+    hand.given(ticket)
+
+    async def show(screen: Screen) -> None:
+        monkeypatch.setattr(type(hand.single.actions), "show_credential", _raising(StorageUnavailable("disk full")))
+        await screen.tap("credential-shown")
+        assert "没能保存" in screen.text("notice")
+        await screen.tap("notice-dismiss")
+        assert screen.shows("credential-shown")
+
+    hand.does(show, f"/tickets/{ticket.id}/credential")
+
+
+def test_an_enrolment_that_this_phone_could_not_keep_says_so(new_hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full: neither silence nor a button that is busy for ever."""
+    from field_app.state.phone import Phone
+
+    monkeypatch.setattr(Phone, "enrol", _raising(StorageUnavailable("disk full")))
+
+    async def begin(screen: Screen) -> None:
+        await screen.type("enrol-key", "abcdefgh12345678")
+        await screen.tap("enrol-submit")
+        assert "没能保存" in screen.text("notice")
+        await screen.tap("enrol-submit")
+
+    new_hand.does(begin)
