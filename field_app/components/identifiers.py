@@ -7,7 +7,8 @@ In the browser: `[flt-semantics-identifier='today']` after `flt-semantics-placeh
 own element is an `input` or `textarea` inside the identified one.
 
     everywhere   status-line (tap: sync page) · nav-today nav-sync nav-me · saved-on-phone (while something of this
-                 ticket waits) · received-by-office (once nothing does) · notice · back
+                 ticket waits) · received-by-office (once nothing does) · not-taken (where the office has refused
+                 some of it) · notice · back
     enrolment    enrol · enrol-key · enrol-device-name · enrol-submit · enrol-error
     today        today · ticket-<number> · sync-now · past-toggle · empty-day
     ticket       ticket · next-action · navigate · call · contact-withheld · step-<operation kind> · add-note ·
@@ -37,6 +38,7 @@ import flet as ft
 STATUS_LINE = "status-line"
 SAVED_ON_PHONE = "saved-on-phone"
 RECEIVED_BY_OFFICE = "received-by-office"
+NOT_TAKEN = "not-taken"
 
 
 def identified(

@@ -299,7 +299,7 @@ def HandedBack(app: AppState, ticket: Ticket) -> ft.Control:
         name, icon, role = "objected", ft.Icons.FEEDBACK_OUTLINED, theme.SAVED
     else:  # not yet; or the office has meanwhile cancelled the ticket or given it away
         name, icon, role = "undecided", ft.Icons.SMARTPHONE_OUTLINED, theme.INFORMATION
-    line = saved_line(app, ticket.id)
+    line = saved_line(app, ticket.id, is_customers=True)
     body: list[ft.Control] = [
         ft.Container(height=56),
         ft.Icon(icon, size=72, color=role),

@@ -14,6 +14,7 @@ import msgpack
 from flet.components.component import Component
 from flet.controls.base_control import BaseControl
 from flet.controls.context import _context_page
+from flet.controls.object_patch import Operation
 from flet.messaging.connection import Connection
 from flet.messaging.protocol import (
     Message,
@@ -41,6 +42,8 @@ class Client(Connection):
         self.session: Session | None = None
         self.messages = 0
         self.crashes: list[str] = []
+        self.told: list[tuple[str, Any]] = []
+        """Property and value of every control that was shown already and changed."""
         self._answers: set[asyncio.Task[None]] = set()
 
     def send_message(self, message: Message) -> None:
@@ -48,6 +51,11 @@ class Client(Connection):
         msgpack.packb([message.action, message.body], default=configure_encode_object_for_msgpack(BaseControl))
         if message.action is MessageAction.SESSION_CRASHED:
             self.crashes.append(message.body.message)
+        elif message.action is MessageAction.PATCH_CONTROL:
+            changes = message.body.patch[1:]
+            self.told += [
+                (name, value) for how, _, *more in changes if how is Operation.Replace for name, value in [more]
+            ]
         elif message.action is MessageAction.INVOKE_METHOD:
             task = self.loop.create_task(self._answer(message.body))
             self._answers.add(task)
@@ -129,8 +137,11 @@ class Screen:
         where = self.controls() if identifier is None else _within(self.find(identifier))
         return "\n".join(words for control in where for words in _words(control))
 
+    def field(self, identifier: str) -> ft.TextField:
+        return next(control for control in _within(self.find(identifier)) if isinstance(control, ft.TextField))
+
     def value(self, identifier: str) -> str:
-        return next(control.value for control in _within(self.find(identifier)) if isinstance(control, ft.TextField))
+        return self.field(identifier).value
 
     # -- doing --------------------------------------------------------------------------------------------------------
 
@@ -148,7 +159,7 @@ class Screen:
         raise AssertionError(f"nothing to press in {identifier}")
 
     async def type(self, identifier: str, words: str) -> None:
-        field = next(control for control in _within(self.find(identifier)) if isinstance(control, ft.TextField))
+        field = self.field(identifier)
         self.session.apply_patch(field._i, {"value": words})
         await self._send(field, "change", words)
 

@@ -1,11 +1,18 @@
 """What a person typed, drew or photographed stays theirs and stays there, whatever happens to the screen meanwhile."""
 
+import hashlib
+
 import pytest
 
+from shared_schema.apply import Filing
 from shared_schema.evidence import PhotoSlot
+from shared_schema.lifecycle import Status
+from shared_schema.rejections import MoveNotAllowed
+from shared_schema.sync_protocol import Verdict
 from tests.builders.tickets import a_picture, an_assigned_ticket
 from tests.field_app.hand import Hand
 from tests.field_app.headless import Screen
+from tests.field_app.single_phone import saved, verdict
 from tests.field_app.test_screens_visit import reach_the_work
 
 
@@ -41,3 +48,81 @@ def test_a_picture_goes_to_the_visit_and_the_slot_of_the_camera_that_is_on_the_s
     hand.does(visit)
     assert hand.ticket(one.id).photos == ()
     assert [photo.slot for photo in hand.ticket(other.id).photos] == [PhotoSlot.AFTER]
+
+
+def test_what_is_being_typed_is_not_put_back_by_a_page_that_is_rendered_meanwhile(hand: Hand) -> None:
+    """The client's text arrives, and then the event that tells of it. In between a round with the office ends."""
+    ticket = an_assigned_ticket()
+    hand.given(ticket)
+
+    async def write(screen: Screen) -> None:
+        field = screen.field("note-text")
+        for written in ("整", "整流", "整流器"):
+            screen.session.apply_patch(field._i, {"value": written})
+            hand.state.revision += 1
+            await screen.settle()
+            await screen.session.dispatch_event(field._i, "change", written)
+            hand.state.revision += 1
+            await screen.settle()
+        assert [value for name, value in screen.client.told if name == "value"] == []
+        await screen.tap("note-submit")
+
+    hand.does(write, f"/tickets/{ticket.id}/note")
+    assert [note.text for note in hand.ticket(ticket.id).notes] == ["整流器"]
+
+
+def test_it_is_said_where_a_text_is_as_long_as_it_may_be(hand: Hand) -> None:
+    """What is pasted beyond that is cut off by the client."""
+    ticket = an_assigned_ticket()
+    hand.given(ticket)
+
+    async def write(screen: Screen) -> None:
+        await screen.type("note-text", "长" * 3999)
+        assert not screen.shows("note-text-full")
+        await screen.type("note-text", "长" * 4000)
+        assert "4000" in screen.text("note-text-full")
+        await screen.type("note-text", "短")
+        assert not screen.shows("note-text-full")
+
+    hand.does(write, f"/tickets/{ticket.id}/note")
+
+
+def test_what_the_office_refused_is_not_called_received(hand: Hand) -> None:
+    """Saved here; received; refused; and received again once the technician has dealt with that."""
+    ticket = an_assigned_ticket()
+    hand.given(ticket)
+    first = saved(hand.single.actions.add_note(ticket.id, "先断电"))
+
+    async def answered(screen: Screen) -> None:
+        assert screen.shows("saved-on-phone")
+        hand.single.hears([Verdict(first, 1, Filing.APPLIED, 4)])
+        await screen.settle()
+        assert screen.shows("received-by-office")
+        second = saved(hand.single.actions.add_note(ticket.id, "柜门已校平"))
+        hand.single.hears([Verdict(second, 2, Filing.REFUSED, 4, MoveNotAllowed("add_note", Status.CANCELLED))])
+        await screen.settle()
+        assert not screen.shows("received-by-office")
+        assert not screen.shows("saved-on-phone")
+        assert "1" in screen.text("not-taken")
+        hand.single.actions.withdraw(second)
+        hand.single.hears([verdict(entry) for entry in hand.single.store.waiting()])
+        await screen.settle()
+        assert screen.shows("received-by-office")
+
+    hand.does(answered, f"/tickets/{ticket.id}")
+
+
+def test_a_photo_the_office_does_not_take_is_not_said_to_be_on_its_way(hand: Hand) -> None:
+    ticket = an_assigned_ticket()
+    hand.given(ticket)
+    data = a_picture(seed=7)
+    saved(hand.single.actions.add_photo(ticket.id, data, PhotoSlot.BEFORE))
+    hand.single.hears([verdict(entry) for entry in hand.single.store.waiting()])
+
+    async def look(screen: Screen) -> None:
+        assert screen.shows("saved-on-phone")
+        hand.single.store.photo_set_back(hashlib.sha256(data).hexdigest(), "not-a-picture")
+        await screen.settle()
+        assert "1" in screen.text("not-taken")
+
+    hand.does(look, f"/tickets/{ticket.id}")
