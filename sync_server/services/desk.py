@@ -335,20 +335,40 @@ def _photos_of(ticket: Ticket) -> set[str]:
     return named
 
 
+_LOOKED_BACK = 50
+"""Operations: more than a phone records between two meetings with the office, which measure its clock anew."""
+
+
 def _not_before(reading: Reading, entries: list[Entry]) -> dict[tuple[str, int], datetime]:
-    """(device, number) → before which moment that operation cannot have been made: when the one before it was."""
+    """(device, number) → before which moment that operation was not made, if those before it tell the truth.
+
+    Not only the one before it: of a clock that was set back, each operation agrees with the last.
+    """
     earliest: dict[tuple[str, int], datetime] = {}
     numbers: dict[str, set[int]] = {}
     for entry in entries:
-        if entry.position and entry.sequence > 1:
-            numbers.setdefault(entry.device, set()).add(entry.sequence - 1)
+        if entry.position:
+            before = range(max(1, entry.sequence - _LOOKED_BACK), entry.sequence)
+            numbers.setdefault(entry.device, set()).update(before)
     for device, wanted in numbers.items():
-        for sequence, before in reading.journal.held(device, wanted).items():
-            envelope = wire.decode_envelope(before.raw)
+        floor: datetime | None = None
+        for sequence, entry in sorted(reading.journal.held(device, wanted).items()):
+            if sequence - 1 not in wanted:
+                floor = None
+            envelope = wire.decode_envelope(entry.raw)
             if isinstance(envelope, Envelope):
-                made = occurrence(envelope, moment(before.received_at_ms))
-                earliest[device, sequence + 1] = made.earliest
+                floor = occurrence(envelope, moment(entry.received_at_ms), floor).earliest
+            if floor is not None:
+                earliest[device, sequence + 1] = floor
     return earliest
+
+
+def _occurrence(envelope: Envelope, received_at: datetime, not_before: datetime | None) -> Occurrence:
+    """Where only the operations before it contradict a clock, either may be wrong: then it is both spans."""
+    alone, after_them = occurrence(envelope, received_at), occurrence(envelope, received_at, not_before)
+    if after_them.jumped and not alone.jumped:
+        return Occurrence(min(alone.earliest, after_them.earliest), after_them.latest, True)
+    return after_them
 
 
 def _history_entry(
@@ -363,7 +383,7 @@ def _history_entry(
     received_at = moment(entry.received_at_ms)
     made = None
     if envelope is not None and entry.device != OFFICE:
-        made = occurrence(envelope, received_at, not_before.get((entry.device, entry.sequence)))
+        made = _occurrence(envelope, received_at, not_before.get((entry.device, entry.sequence)))
     return HistoryEntry(
         id=entry.id,
         envelope=envelope,

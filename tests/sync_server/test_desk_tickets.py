@@ -5,6 +5,8 @@ import json
 import re
 from datetime import timedelta
 
+import pytest
+
 from shared_schema.evidence import PhotoSlot, Signature, Statement, digest
 from shared_schema.lifecycle import Severity, Status
 from shared_schema.operations import (
@@ -450,6 +452,28 @@ def test_a_clock_that_was_set_is_marked_with_a_sentence(office: Office) -> None:
     text = noted(office, timedelta(days=-700), timedelta(minutes=62))
     assert f"{SAY('day.today')} 10:01–11:00" in text
     assert SAY("history.jumped") in text
+
+
+@pytest.mark.parametrize("set_by", [timedelta(hours=-3), timedelta(hours=2)])
+def test_what_follows_on_a_clock_that_was_set_is_not_taken_for_a_known_moment(
+    office: Office, set_by: timedelta
+) -> None:
+    """Started anew in a cellar, the phone has only its own clock. Set back, what follows agrees with itself, not with
+    what came first; set right after it had run ahead, it is the first that is wrong. Nobody can tell which."""
+    phone, ticket = office.phone(), office.assigned()
+    began = office.clock.now()
+    is_ahead = set_by > timedelta()
+    first = began + max(set_by, timedelta()) + timedelta(hours=1)
+    later = began + min(set_by, timedelta()) + timedelta(hours=1)
+    phone.write(ticket, AddNote("第一"), clock=Clock(0, 0), occurred_at=first)
+    for minutes in (5, 10, 15):
+        phone.write(ticket, AddNote(f"第 {minutes}"), clock=Clock(0, 0), occurred_at=later + timedelta(minutes=minutes))
+    office.clock.move(timedelta(hours=4))
+    phone.sync()
+    text = signed_in(office).get(f"/tickets/{ticket}").page.text
+    assert text.count(SAY("history.jumped")) == 3
+    for told in ("05", "10", "15"):
+        assert f"{'10' if is_ahead else '07'}:{told}–13:00" in text
 
 
 def test_a_moment_that_is_known_is_one_moment(office: Office) -> None:
