@@ -26,7 +26,7 @@ from playwright.sync_api import CDPSession, Page, Playwright, Route, sync_playwr
 from sync_server.sample import demo
 from sync_server.settings import Settings
 from tools import browser
-from tools.driving import REMEMBER_PICTURES, AppOnScreen, Chromium, Office
+from tools.driving import REMEMBER_PICTURES, AppOnScreen, Chromium, Office, until
 from tools.driving.desk import Desk, Request
 from tools.publish.__main__ import BUILD, publish
 from tools.side_by_side import free_port
@@ -164,8 +164,10 @@ def _work_through(office: Office, open_one: Callable[..., Chromium], album: Albu
     page = technician.start()
     page.add_init_script(REMEMBER_PICTURES)
     phone = _phone(office, page, album, look, link)
-    phone.see(f"ticket-{number}")
+    phone.see("status-line")
+    until(lambda: phone.identifiers("ticket-") != [], "today's visits")
     album.take(page, "phone-today")
+    phone.scroll_to(f"ticket-{number}")  # how many visits of today come before it depends on the time of day
     phone.tap(f"ticket-{number}")
     phone.see("contact-withheld")
     album.take(page, "phone-ticket-assigned")
