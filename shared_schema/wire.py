@@ -20,8 +20,8 @@ from shared_schema.sync_protocol import OPERATION_BYTES, OPERATIONS_PER_ROUND, C
 
 T = TypeVar("T")
 
-_FAULTS = (msgspec.MsgspecError, RecursionError, OverflowError, UnicodeError)
-# RecursionError: deep nesting; OverflowError: datetimes past year 9999. Neither is a MsgspecError.
+FAULTS = (msgspec.MsgspecError, RecursionError, OverflowError, UnicodeError)
+"""What a decoder of msgspec may raise. RecursionError: deep nesting; OverflowError: datetimes past year 9999."""
 
 encode = msgspec.json.Encoder().encode
 
@@ -86,7 +86,7 @@ def decode(data: bytes | bytearray | memoryview, form: type[T]) -> T | Unreadabl
     """A whole message of the given form."""
     try:
         return msgspec.json.decode(data, type=form)
-    except _FAULTS as fault:
+    except FAULTS as fault:
         return Unreadable(_place(fault), str(fault))
 
 
@@ -129,7 +129,7 @@ def decode_envelope(raw: bytes | memoryview | msgspec.Raw) -> Envelope | Unreada
         if (place := _misnamed(envelope)) is None:
             return envelope
         raise msgspec.ValidationError(f"not an identifier - at `{place}`")
-    except _FAULTS as fault:
+    except FAULTS as fault:
         rejection: Rejection = MalformedOperation(_place(fault))
         if isinstance(fault, msgspec.ValidationError) and str(fault).endswith(" - at `$.operation.kind`"):
             kind = _read(_with_kind, data)
@@ -161,7 +161,7 @@ def decode_verdict(raw: bytes | memoryview | msgspec.Raw) -> Verdict | Unreadabl
     """A verdict; one refused for a reason this version does not know keeps everything but the reason."""
     try:
         return _verdict.decode(memoryview(raw))
-    except _FAULTS as fault:
+    except FAULTS as fault:
         bare = _read(_bare_verdict, memoryview(raw))
         if bare is None or bare.filing != "refused":
             return Unreadable(_place(fault), str(fault))
@@ -171,7 +171,7 @@ def decode_verdict(raw: bytes | memoryview | msgspec.Raw) -> Verdict | Unreadabl
 def decode_change(raw: bytes | memoryview | msgspec.Raw) -> Change | Unreadable:
     try:
         return _change.decode(memoryview(raw))
-    except _FAULTS as fault:
+    except FAULTS as fault:
         return Unreadable(_place(fault), str(fault))
 
 
@@ -183,5 +183,5 @@ def hash_of(raw: bytes | memoryview | msgspec.Raw) -> str:
 def _read(decoder: "msgspec.json.Decoder[T]", data: memoryview) -> T | None:
     try:
         return decoder.decode(data)
-    except _FAULTS:
+    except FAULTS:
         return None

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from field_app.store.kept_copy import CopyDamaged, KeptCopy
-from field_app.store.values import NoRoomToUpdate, StorageUnavailable, StoreTooNew, UpdateFailed
+from field_app.store.values import NoRoomToUpdate, StorageDamaged, StorageUnavailable, StoreTooNew, UpdateFailed
 
 
 class StoreFile:
@@ -175,7 +175,10 @@ class StoreFile:
         try:
             return self._connection.execute(sql, parameters).fetchall()
         except sqlite3.Error as fault:
-            raise StorageUnavailable(str(fault)) from fault
+            # Not one of its subclasses: those speak of the statement, of the disk or of somebody else's lock.
+            raise (StorageDamaged if type(fault) is sqlite3.DatabaseError else StorageUnavailable)(
+                str(fault)
+            ) from fault
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         rows = self.rows(sql, parameters)

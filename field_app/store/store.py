@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
-import msgspec
 from msgspec.structs import replace
 
 from field_app.store import facts
@@ -36,6 +35,7 @@ from field_app.store.values import (
     PhotoState,
     Recorded,
     Rescued,
+    StorageDamaged,
     StorageUnavailable,
     Stranded,
     Taken,
@@ -86,6 +86,7 @@ BYTES_PER_ROUND = 1_500_000
 WITHDRAWN_STAYS = timedelta(days=1)
 """How long a withdrawn ticket's number can still be read on this phone after nothing of it is waiting."""
 
+_DAMAGED = "damaged:"
 _OTHERS = "of-others:"
 _OWN_DRAFTS = f"key NOT LIKE '{_OTHERS}%'"
 
@@ -155,8 +156,15 @@ class Store:
         at = self._now()
         changes = [(row, decode_change(raw)) for row, raw in self._aside.current("change")]
         verdicts = [(row, decode_verdict(raw), raw) for row, raw in self._aside.current("verdict")]
-        old = self._tickets.has_withdrawn_before(at - WITHDRAWN_STAYS)
-        unreadable = self._tickets.count_unreadable()
+        try:
+            old, unreadable = self._old_and_unreadable(at)
+        except StorageDamaged:
+            # They are the office's to tell anew, and must not stand in the way of what it has yet to be told.
+            rows = self._tickets.readable_rows()
+            with self._transaction():
+                self._tickets.make_anew(rows, self._facts.generation)
+                self._begin_pull("tickets that the disk has damaged", at)
+            old, unreadable = self._old_and_unreadable(at)
         if not changes and not verdicts and not old and not unreadable:
             return
         # Where there is no room for it now: everything recorded can be read and sent all the same.
@@ -172,8 +180,11 @@ class Store:
             self._tickets.forget_withdrawn_before(at - WITHDRAWN_STAYS)
             self._journal.settle()
             if unreadable:
-                self._begin_pull(f"{unreadable} tickets of a newer form", at)
+                self._begin_pull(f"{unreadable} tickets that cannot be read", at)
         self._tickets.answers_taken()
+
+    def _old_and_unreadable(self, at: datetime) -> tuple[bool, int]:
+        return self._tickets.has_withdrawn_before(at - WITHDRAWN_STAYS), self._tickets.count_unreadable()
 
     # -- listeners ----------------------------------------------------------------------------------------------------
 
@@ -485,7 +496,8 @@ class Store:
 
     def draft(self, key: str) -> dict[str, Any] | None:
         row = self._file.row("SELECT body FROM drafts WHERE key = ?", (key,))
-        return None if row is None else msgspec.json.decode(row[0], type=dict[str, Any])
+        read = None if row is None else decode(row[0], dict[str, Any])
+        return None if isinstance(read, Unreadable) else read
 
     def save_draft(self, key: str, value: dict[str, Any]) -> None:
         """Survives the process being killed the moment after. An empty one, also of emptied fields, is removed."""
@@ -496,6 +508,11 @@ class Store:
             self._changed()
 
     def _write_draft(self, key: str, value: dict[str, Any]) -> None:
+        held = self._file.row("SELECT body FROM drafts WHERE key = ?", (key,))
+        if held is not None and isinstance(decode(held[0], dict[str, Any]), Unreadable):
+            # What the disk has left of it is not written over: it is shown among what is stranded.
+            aside = f"{_DAMAGED}{self._new_id(self._now())}:{key}"
+            self._file.write("UPDATE drafts SET key = ? WHERE key = ?", (aside, key))
         if any(value.values()):
             row = {"key": key, "body": to_json(value), "saved_at": milliseconds(self._now())}
             self._file.upsert("drafts", row, "key")
@@ -511,10 +528,11 @@ class Store:
         return [self._stranded(*row) for row in rows if self._is_stranded(row[0])]
 
     def _stranded(self, key: str, body: bytes, saved_at: int) -> Stranded:
-        form, _, ticket_id = key.partition(":")
+        form, ticket_id = ("", key, *key.split(":"))[-2:]
         ticket = self._tickets.shown(ticket_id) or self._tickets.withdrawn(ticket_id)
         number = ticket.number if ticket is not None else self._journal.ticket_number(ticket_id)
-        values = msgspec.json.decode(body, type=dict[str, Any])
+        read = decode(body, dict[str, Any])
+        values = {"words": body.decode(errors="replace")} if isinstance(read, Unreadable) else read
         return Stranded(key, form, ticket_id, number, values, moment(saved_at))
 
     def _is_stranded(self, key: str) -> bool:

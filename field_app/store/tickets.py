@@ -3,8 +3,10 @@
 What is shown is never stored. It is remembered per ticket, because a list of 200 is drawn after every tap.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -12,11 +14,12 @@ from msgspec.structs import replace
 from field_app.store.database import StoreFile
 from field_app.store.journal import Journal, milliseconds
 from field_app.store.kept_aside import KeptAside
+from field_app.store.values import StorageUnavailable
 from shared_schema.operations import Envelope
 from shared_schema.rebase import rebase
 from shared_schema.sync_protocol import Holding, holding
 from shared_schema.ticket import Ticket
-from shared_schema.wire import encode
+from shared_schema.wire import FAULTS, encode
 
 
 class Tickets:
@@ -74,11 +77,11 @@ class Tickets:
         return self._confirmed
 
     def _read(self, body: bytes) -> Ticket | None:
-        """None where a newer app, since taken back, has kept a form of it that this one does not know: one such ticket
-        must not take the others off the screen."""
+        """None where the disk has damaged it, or where a newer app, since taken back, has kept a form of it that this
+        one does not know: one such ticket must not take the others off the screen."""
         try:
             return self._decoder.decode(body)
-        except msgspec.ValidationError:
+        except FAULTS:
             return None
 
     def count_unreadable(self) -> int:
@@ -109,6 +112,26 @@ class Tickets:
         """What is remembered may differ from what is stored: read it anew."""
         self._confirmed = None
         self.answers_taken()
+
+    def readable_rows(self) -> list[tuple[Any, ...]]:
+        """What the disk has left of the table. Not inside a transaction: none goes on behind a damaged place."""
+        ids: list[tuple[str]] = []
+        with suppress(StorageUnavailable):
+            ids = self._file.rows("SELECT id FROM tickets")  # out of the index, which lies elsewhere
+        rows: list[tuple[Any, ...]] = []
+        for row_id in ids:
+            with suppress(StorageUnavailable):
+                rows += self._file.rows("SELECT * FROM tickets WHERE id = ?", row_id)
+        return rows
+
+    def make_anew(self, rows: Sequence[tuple[Any, ...]], generation: int) -> None:
+        """The table, of these rows alone; the damaged one stays aside. Inside a transaction."""
+        ((table,),) = self._file.rows("SELECT sql FROM sqlite_schema WHERE name = 'tickets'")
+        self._file.write(f"ALTER TABLE tickets RENAME TO tickets_damaged_{generation}")
+        self._file.write(table)
+        for row in rows:
+            self._file.write(f"INSERT INTO tickets VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+        self.forget()
 
     # -- what the office says (inside a transaction; `answers_taken` follows) -----------------------------------------
 

@@ -20,6 +20,10 @@ class StorageUnavailable(Exception):
     """
 
 
+class StorageDamaged(StorageUnavailable):
+    """A place of the file holds something else than was written there; what lies elsewhere can be read."""
+
+
 class StoreTooNew(StorageUnavailable):
     """A newer version of the app has written this store; it was left as it is."""
 
