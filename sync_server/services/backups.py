@@ -16,7 +16,6 @@ or on PostgreSQL in one transaction. So half a restore is no office, and making 
 """
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import itertools
@@ -32,7 +31,7 @@ import msgspec
 from msgspec import Struct
 
 from sync_server.clock import milliseconds
-from sync_server.services.file_hashes import file_hash
+from sync_server.services.file_hashes import UNREADABLE, file_hash
 from sync_server.services.verification import Tell
 from sync_server.settings import Settings
 from sync_server.storage import Storage, StorageUnavailable, Writing, copies
@@ -171,7 +170,7 @@ def _keep(source: Path, target: Path, earlier: Path) -> str | None:
     try:
         copied = _copy(source, target)
     except OSError as fault:
-        if fault.errno != errno.EIO or file_hash(source):  # it is the other disk's fault, or something else
+        if fault.errno not in UNREADABLE or file_hash(source):  # it is the other disk's fault, or something else
             raise
         copied = ""
     if not copied or copied != wanted:

@@ -7,10 +7,16 @@ from contextlib import nullcontext
 from io import BufferedReader
 from pathlib import Path
 
+UNREADABLE = frozenset(
+    getattr(errno, name) for name in ("EIO", "EUCLEAN", "EBADMSG", "EACCES", "EPERM") if hasattr(errno, name)
+)
+"""What a file system says of a file that it cannot give back: its disk cannot, what it has noted of it is damaged, or
+it was put there by somebody else for nobody else to read. Everything else says nothing about this file."""
+
 
 def file_hash(source: Path | BufferedReader, *, from_disk: bool = False) -> str:
-    """SHA-256 of the bytes of a file, or of what is left of an open one; "" where the disk cannot read them any more.
-    Raises OSError for anything else.
+    """SHA-256 of the bytes of a file, or of what is left of an open one; "" where they are UNREADABLE. Raises OSError
+    for anything else.
 
     `from_disk`: what the system has in memory of the file is not asked, where the system can be told so, and nothing of
     it is left there, where it would take the place of what others need.
@@ -24,7 +30,7 @@ def file_hash(source: Path | BufferedReader, *, from_disk: bool = False) -> str:
                 _forget_in_memory(file)
             return digest
     except OSError as fault:
-        if fault.errno != errno.EIO:
+        if fault.errno not in UNREADABLE:
             raise
         return ""
 

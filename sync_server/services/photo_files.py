@@ -436,7 +436,9 @@ class PhotoFiles:
         return True
 
     async def discard_expired(self, storage: Storage, at_ms: int) -> None:
-        """Forget unfinished uploads that ran out, and files that a crash left among them unknown to any record."""
+        """Forget unfinished uploads that ran out, and files that a crash left among them unknown to any record. Not one
+        that was received, of which the note failed: the office would not miss its photo when it is gone."""
+        await self.settle_finished(storage, at_ms)
         expired = await storage.read(lambda reading: reading.uploads.expired(at_ms))
         discarded = [upload for upload in expired if await self.discard_upload(upload)]
         if discarded:
@@ -444,7 +446,7 @@ class PhotoFiles:
         await self._in_writing_thread(self._discard_orphans)
 
     async def settle_finished(self, storage: Storage, at_ms: int) -> None:
-        """Note the end of uploads of which the process died before it came to that. Before any are taken."""
+        """Note the end of uploads that have none on record: the process died before, or there was no database then."""
         settled: list[Settled] = []
         for upload in await storage.read(lambda reading: reading.uploads.unfinished()):
             if self._upload_path(upload.id).exists():
@@ -621,11 +623,10 @@ def _write_flushed(path: str, data: bytes | bytearray) -> None:
 
 
 def _certain_size(path: Path, sha256: str) -> int | None:
-    with path.open("rb") as file:
-        if file_hash(file) != sha256:
-            return None
-        _flush_folder(path.parent)
-        return os.fstat(file.fileno()).st_size
+    if file_hash(path) != sha256:
+        return None
+    _flush_folder(path.parent)
+    return path.stat().st_size
 
 
 def _flush_folder(folder: Path | str) -> None:

@@ -18,8 +18,10 @@ import pytest
 from PIL import Image
 
 from sync_server.services import photo_files
+from sync_server.services.file_hashes import UNREADABLE
 from sync_server.services.photo_files import NotAPicture, PhotoFiles, Stored, TooLarge, UploadBusy
 from sync_server.storage import Storage
+from sync_server.storage.scrubs import Fault
 from tests.sync_server.killed import killed_at
 
 T = TypeVar("T")
@@ -121,22 +123,30 @@ def test_a_photo_brought_anew_is_shown_anew(files: PhotoFiles) -> None:
     assert again.read_bytes() != of_the_damaged
 
 
-def unreadable(monkeypatch: pytest.MonkeyPatch, error: int) -> None:
-    """As a disk answers for a sector that it has lost."""
+def unreadable(monkeypatch: pytest.MonkeyPatch, error: int, *, when_opened: bool = False) -> None:
+    """As a disk answers for a sector that it has lost, or a file system that does not open a file."""
 
-    def file_digest(*_: object) -> None:
+    def failing(*_: object) -> None:
         raise OSError(error, os.strerror(error))
 
-    monkeypatch.setattr(hashlib, "file_digest", file_digest)
+    if when_opened:
+        monkeypatch.setattr(Path, "open", failing)
+    else:
+        monkeypatch.setattr(hashlib, "file_digest", failing)
 
 
+@pytest.mark.parametrize("error", sorted(UNREADABLE), ids=errno.errorcode.get)
+@pytest.mark.parametrize("when_opened", [False, True])
 def test_a_file_that_its_disk_cannot_read_any_more_is_a_damaged_one(
-    files: PhotoFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: PhotoFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int, when_opened: bool
 ) -> None:
+    """Nor may one that an administrator has copied from a backup for nobody but himself to read end every look at the
+    photos, or hold up the phone that asks about it."""
     sha256 = kept(files, a_picture())
     with monkeypatch.context() as failing:
-        unreadable(failing, errno.EIO)
+        unreadable(failing, error, when_opened=when_opened)
         assert run(files.make_certain(sha256)) is None
+        assert files.looked_at(sha256) is Fault.DAMAGED
         kept(files, a_picture())
     assert in_damaged(tmp_path) == [a_picture()]
     assert run(files.make_certain(sha256)) == len(a_picture())

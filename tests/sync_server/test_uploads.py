@@ -301,6 +301,23 @@ def test_what_was_received_and_not_noted_when_the_office_died_is_noted_when_it_s
     assert phone.offset(half) == 0
 
 
+def test_what_was_received_and_could_not_be_noted_is_not_forgotten_when_it_runs_out(
+    phone: Sender, settings: Settings, storage: Storage, clock: StandingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database was away for that moment, and the office goes on for weeks: nobody would miss the photo."""
+    data = a_picture()
+    with monkeypatch.context() as away:
+        away.setattr(Storage, "write_soon", lambda *_: None)
+        phone.send(phone.begin(data), 0, data)
+    phone.begin(a_picture(seed=2))
+    assert states(storage) == ["unfinished"] * 2
+    clock.move(timedelta(days=8))
+    files = photo_files.PhotoFiles(settings.data)
+    asyncio.run(files.discard_expired(storage, milliseconds(clock.now())))
+    files.close()
+    assert states(storage) == ["received"]
+
+
 @pytest.mark.parametrize(
     ("data", "again", "state"),
     [(a_picture(), (201, None), "received"), (b"MZ" + bytes(500), (422, "not-a-picture"), "set_aside")],
