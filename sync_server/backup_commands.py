@@ -6,6 +6,7 @@ progress and complaints on standard error.
 """
 
 import argparse
+import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -187,7 +188,7 @@ def _verify_backup(folder: Path, tell: Tell, *, hashes: bool) -> int:
         return UNSOUND
     with tempfile.TemporaryDirectory(prefix="doorstep-verify-") as temporary:
         copy = Path(temporary) / backups.DATABASE
-        copy.write_bytes((folder / backups.DATABASE).read_bytes())
+        shutil.copyfile(folder / backups.DATABASE, copy)  # it may be larger than memory
         storage = Storage.open(f"sqlite:///{copy}")
         try:
             outcome = _report(verify(storage, folder, tell=tell, hashes=False))
