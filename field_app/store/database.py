@@ -119,22 +119,42 @@ class StoreFile:
 
     def _change_with_copy(self) -> None:
         try:
-            self._migrate()
-            self._close()
-            self._open()  # the connection that changed it would believe what it remembers of the file
-            self._check()
+            self._change(set())
         except Exception as fault:  # a step is our code, and may be wrong in any way
             self._put_back(str(fault))
-            raise UpdateFailed(str(fault)) from fault
+            self._open()
+            # What the disk had damaged before is no step's fault, and must not close the way to all the rest.
+            damaged_before = self._faults()
+            if not damaged_before:
+                raise UpdateFailed(str(fault)) from fault
+            self._change_damaged(damaged_before)
 
-    def _check(self) -> None:
-        """Raises sqlite3.DatabaseError where anything in the file contradicts itself."""
-        assert self._connection is not None, "closed"
-        found = self._connection.execute("PRAGMA integrity_check(1)").fetchall()
-        if found != [("ok",)]:
+    def _change_damaged(self, damaged_before: set[str]) -> None:
+        try:
+            self._change(damaged_before)
+        except Exception as fault:
+            self._put_back(str(fault))
+            raise UpdateFailed(str(fault)) from fault
+        self._copy.use()  # the next start would find the damage, and put it down to the change
+
+    def _change(self, damaged_before: set[str]) -> None:
+        self._migrate()
+        self._close()
+        self._open()  # the connection that changed it would believe what it remembers of the file
+        self._check(damaged_before)
+
+    def _check(self, damaged_before: set[str] | None = None) -> None:
+        """Raises sqlite3.DatabaseError where anything in the file contradicts itself that did not before."""
+        if found := self._faults() - (damaged_before or set()):
             raise sqlite3.DatabaseError(str(found))
+
+    def _faults(self) -> set[str]:
+        """Where anything in the file contradicts itself."""
+        assert self._connection is not None, "closed"
+        found = {line for (line,) in self._connection.execute("PRAGMA integrity_check")} - {"ok"}
         if lost := self._connection.execute("PRAGMA foreign_key_check").fetchall():
-            raise sqlite3.DatabaseError(f"{len(lost)} rows refer to nothing")
+            found.add(f"{len(lost)} rows refer to nothing")
+        return found
 
     def _put_back(self, reason: str) -> None:
         self._close()

@@ -85,6 +85,14 @@ def damages(database: Database) -> None:
                      " WHERE name = 'facts'")  # fmt: skip
 
 
+def with_a_lost_page(path: Path) -> None:
+    """As flash memory loses one: where the photo goes on, by the page."""
+    data = bytearray(path.read_bytes())
+    page = data.index(a_picture(60_000)[30_000:30_100]) // 4096 * 4096
+    data[page : page + 4] = b"\xff\xff\xff\x00"
+    path.write_bytes(data)
+
+
 # -- what is kept, and how long ---------------------------------------------------------------------------------------
 
 
@@ -398,3 +406,26 @@ def test_killed_at_any_moment_while_it_is_put_back_the_old_store_is_there(
             store = opened(work)
             assert is_whole(store), line
             store.close()
+
+
+def test_what_the_disk_had_damaged_before_does_not_keep_a_newer_app_from_all_the_rest(old: Path) -> None:
+    """One photo is lost. The app must open all the same: everything else is to reach the office, and can only by it."""
+    with_a_lost_page(old)
+    for _ in range(2):
+        store = opened(old)
+        assert [entry.kind for entry in reversed(store.journal())] == ["accept_ticket", "add_photo"]
+        assert store.draft("note:1") == {"text": "写到一半"}
+        assert len(store.next_exchange().entries) == 2
+        store.close()
+
+
+@pytest.mark.parametrize("step", [fails, damages])
+def test_a_step_that_goes_wrong_on_a_damaged_store_leaves_it_as_it_was(
+    old: Path, monkeypatch: pytest.MonkeyPatch, step: Callable[[Database], None]
+) -> None:
+    with_a_lost_page(old)
+    before = old.read_bytes()
+    instead(monkeypatch, step)
+    with pytest.raises(UpdateFailed):
+        opened(old)
+    assert old.read_bytes() == before
