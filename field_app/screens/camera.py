@@ -14,7 +14,7 @@ from field_app.components.boundary import component
 from field_app.components.frame import centred
 from field_app.components.identifiers import identified
 from field_app.screens.ticket import gone
-from field_app.state.app import AppState
+from field_app.state.app import AppState, Handler
 from field_app.state.current import use_app
 from shared_schema.evidence import PhotoSlot
 from shared_schema.ticket import Ticket
@@ -70,6 +70,20 @@ def CameraView(app: AppState, ticket: Ticket, slot: PhotoSlot) -> ft.Control:
     theirs = slot is PhotoSlot.OBJECTION
     place = f"/tickets/{ticket.id}/hand-over" if theirs else f"/tickets/{ticket.id}"
     back = f"{place}/objection" if theirs else place
+    is_taking: ft.MutableRef[bool] = ft.use_ref(False)
+    is_leaving: ft.MutableRef[bool] = ft.use_ref(False)
+
+    def leave() -> None:
+        """Not before the picture is kept that is just being taken: without its page the camera never gives it. A second
+        tap leaves all the same, should the camera have died over it."""
+        if is_taking.current and not is_leaving.current:
+            is_leaving.current = True
+        else:
+            app.go(back)
+
+    def left() -> None:
+        if is_taking.current:
+            app.say(app.words("camera.not-kept"))
 
     async def start() -> None:
         camera = shown.current
@@ -88,13 +102,14 @@ def CameraView(app: AppState, ticket: Ticket, slot: PhotoSlot) -> ft.Control:
             return
         set_phase(_READY)
 
-    def keep(data: bytes) -> None:
-        app.perform(lambda: app.phone.actions.add_photo(ticket.id, data, slot))
+    def keep(data: bytes) -> bool:
+        return app.perform(lambda: app.phone.actions.add_photo(ticket.id, data, slot))
 
     async def take() -> None:
         camera = shown.current
-        if camera is None or phase != _READY:
+        if camera is None or phase != _READY or is_taking.current:
             return
+        is_taking.current, is_leaving.current = True, False
         set_phase(_TAKING)
         try:
             data = await camera.take_picture()
@@ -103,8 +118,10 @@ def CameraView(app: AppState, ticket: Ticket, slot: PhotoSlot) -> ft.Control:
             set_trouble(_trouble(fault))
             return
         finally:
+            is_taking.current = False
             set_phase(_READY)
-        keep(bytes(data))
+        if keep(bytes(data)) and is_leaving.current:
+            app.go(back)
 
     def picked(event: Any) -> None:
         refused = None
@@ -116,7 +133,7 @@ def CameraView(app: AppState, ticket: Ticket, slot: PhotoSlot) -> ft.Control:
 
     # The client is told of the picker the moment it is made; a handler given to it later would never be called.
     picker: ft.MutableRef[ft.FilePicker] = ft.use_ref(lambda: ft.FilePicker(on_result=app.handling(picked)))
-    ft.use_effect(start, dependencies=[])
+    ft.use_effect(start, dependencies=[], cleanup=left)
     assert picker.current is not None
 
     page = ft.context.page
@@ -146,7 +163,7 @@ def CameraView(app: AppState, ticket: Ticket, slot: PhotoSlot) -> ft.Control:
             ft.SafeArea(
                 ft.Column(
                     [
-                        _top(app, slot, back),
+                        _top(app, slot, app.doing(leave)),
                         ft.Container(finder, expand=True, clip_behavior=ft.ClipBehavior.HARD_EDGE),
                         _notice(app),
                         ft.Container(
@@ -159,7 +176,13 @@ def CameraView(app: AppState, ticket: Ticket, slot: PhotoSlot) -> ft.Control:
                             padding=ft.Padding.symmetric(horizontal=16, vertical=8),
                         ),
                         _controls(
-                            app, len(taken), bool(trouble), phase == _READY, app.doing(take), picker.current, back
+                            app,
+                            len(taken),
+                            bool(trouble),
+                            phase == _READY,
+                            app.doing(take),
+                            picker.current,
+                            app.doing(leave),
                         ),
                     ],
                     spacing=0,
@@ -172,10 +195,10 @@ def CameraView(app: AppState, ticket: Ticket, slot: PhotoSlot) -> ft.Control:
     )
 
 
-def _top(app: AppState, slot: PhotoSlot, back: str) -> ft.Control:
+def _top(app: AppState, slot: PhotoSlot, on_leave: Handler) -> ft.Control:
     return ft.Row(
         [
-            buttons.round_icon("back", ft.Icons.CLOSE, app.words("camera.close"), app.going(back), color=_WHITE),
+            buttons.round_icon("back", ft.Icons.CLOSE, app.words("camera.close"), on_leave, color=_WHITE),
             identified("camera", text.strong(app.words.shared(f"slot.{slot.value}"), color=_WHITE)),
         ]
     )
@@ -228,7 +251,7 @@ def _notice(app: AppState) -> ft.Control:
 
 
 def _controls(
-    app: AppState, count: int, no_camera: bool, ready: bool, on_take: Any, picker: ft.FilePicker, back: str
+    app: AppState, count: int, no_camera: bool, ready: bool, on_take: Handler, picker: ft.FilePicker, on_leave: Handler
 ) -> ft.Control:
     words = app.words
     gallery = identified(
@@ -250,7 +273,7 @@ def _controls(
         "camera-done",
         ft.TextButton(
             words("camera.done"),
-            on_click=app.going(back),
+            on_click=on_leave,
             style=ft.ButtonStyle(
                 color=_WHITE,
                 padding=_ROOM,
