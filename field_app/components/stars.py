@@ -14,7 +14,13 @@ from field_app.words import Words
 MOST = 5
 
 
-def stars(app: AppState, words: Words, rating: int, on_rate: Callable[[int], None]) -> ft.Control:
+def stars(app: AppState, words: Words, rating: int, on_rate: Callable[[int], None], *, missing: str = "") -> ft.Control:
+    """`missing`: said in their place while none is chosen."""
+    said = (
+        text.note(missing, color=theme.ATTENTION)
+        if missing
+        else text.body(words(f"rating.{rating}"), color=theme.QUIET)
+    )
     return ft.Column(
         [
             ft.Row(
@@ -38,7 +44,7 @@ def stars(app: AppState, words: Words, rating: int, on_rate: Callable[[int], Non
                 alignment=ft.MainAxisAlignment.CENTER,
                 spacing=2,
             ),
-            ft.Row([text.body(words(f"rating.{rating}"), color=theme.QUIET)], alignment=ft.MainAxisAlignment.CENTER),
+            identified("rating", ft.Row([said], alignment=ft.MainAxisAlignment.CENTER), live=True),
         ],
         spacing=0,
     )

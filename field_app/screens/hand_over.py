@@ -9,6 +9,7 @@ kept with the draft, so that what is signed is what was read, even if the phone 
 """
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import flet as ft
 import msgspec
@@ -32,6 +33,10 @@ from shared_schema.ticket import Ticket
 
 _LARGER = 19
 _COMMENT_LIMIT = 1000
+_SWIFT_MS = 200
+
+_scroll_key = cast("Callable[[str], ft.ScrollKey]", ft.ScrollKey)
+"""Typed: what Flet declares it by hides its one argument."""
 
 
 def draft_key(ticket_id: str) -> str:
@@ -89,6 +94,7 @@ def HandOver(app: AppState, ticket: Ticket) -> ft.Control:
     draft = use_draft(app, draft_key(ticket.id))
     rating, set_rating = ft.use_state(draft.number("rating"))
     fault, set_fault = ft.use_state("")
+    scrolled: ft.MutableRef[ft.ListView] = ft.use_ref(None)
     here = f"/tickets/{ticket.id}/hand-over"
     # The pages the customer holds lie one upon the other, this one undermost: while it is there, it keeps them all.
     _stay_with_the_customer(app, ticket, here)
@@ -98,11 +104,21 @@ def HandOver(app: AppState, ticket: Ticket) -> ft.Control:
         set_rating(chosen)
         set_fault("")
 
-    def accept() -> None:
+    def name(signer: str) -> None:
+        draft.keep("signer", signer)
+        set_fault("")
+
+    async def ask_for(missing: str) -> None:
+        """What is asked for comes into view: below the record it may not have been seen yet."""
+        set_fault(missing)
+        assert scrolled.current is not None
+        await scrolled.current.scroll_to(scroll_key=missing, duration=_SWIFT_MS)
+
+    async def accept() -> None:
         if not rating:
-            set_fault("rating")
+            await ask_for("rating")
         elif not draft.text("signer", ticket.customer.name).strip():
-            set_fault("signer")
+            await ask_for("signer")
         else:
             keep_statement(draft, statement_of(app, ticket))
             app.go(f"{here}/signature")
@@ -111,6 +127,7 @@ def HandOver(app: AppState, ticket: Ticket) -> ft.Control:
         keep_statement(draft, statement_of(app, ticket))
         app.go(f"{here}/objection")
 
+    missing = words(f"hand-over.{fault}-missing") if fault else ""
     shown = shown_photos(ticket)
     body: list[ft.Control] = [
         identified("hand-over", text.display(words("hand-over.title", name=ticket.customer.name))),
@@ -121,8 +138,15 @@ def HandOver(app: AppState, ticket: Ticket) -> ft.Control:
         body.append(ft.Row(photos.strip(app, shown, here, size=104), wrap=True, spacing=8, run_spacing=8))
     body += [
         ft.Divider(height=1, color=theme.LINE),
-        text.title(words("hand-over.rate"), align=ft.TextAlign.CENTER),
-        stars(app, words, rating, rate),
+        ft.Column(
+            [
+                text.title(words("hand-over.rate"), align=ft.TextAlign.CENTER),
+                stars(app, words, rating, rate, missing=missing if fault == "rating" else ""),
+            ],
+            key=_scroll_key("rating"),
+            spacing=18,
+            horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
+        ),
     ]
     body += [
         fields.typed(
@@ -136,14 +160,17 @@ def HandOver(app: AppState, ticket: Ticket) -> ft.Control:
             limit=_COMMENT_LIMIT,
             size=_LARGER,
         ),
-        fields.typed(
-            app,
-            "signer",
-            label=words("hand-over.signer"),
-            value=draft.text("signer", ticket.customer.name),
-            on_typed=lambda value: draft.keep("signer", value),
-            error=words("form.required") if fault == "signer" else "",
-            size=_LARGER,
+        ft.Container(
+            fields.typed(
+                app,
+                "signer",
+                label=words("hand-over.signer"),
+                value=draft.text("signer", ticket.customer.name),
+                on_typed=name,
+                error=words("form.required") if fault == "signer" else "",
+                size=_LARGER,
+            ),
+            key=_scroll_key("signer"),
         ),
         ft.Row(
             [
@@ -174,8 +201,8 @@ def HandOver(app: AppState, ticket: Ticket) -> ft.Control:
         ),
     ]
     if fault:
-        foot.insert(0, _missing(words("hand-over.rating-missing" if fault == "rating" else "hand-over.signer-missing")))
-    return paper_view(here, body, foot)
+        foot.insert(0, _missing(missing))
+    return paper_view(here, body, foot, scrolled)
 
 
 def _stay_with_the_customer(app: AppState, ticket: Ticket, home: str) -> None:

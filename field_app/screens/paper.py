@@ -23,7 +23,20 @@ def on_paper(content: ft.Control) -> ft.Control:
     )
 
 
-def paper_view(route: str, body: Sequence[ft.Control], foot: Sequence[ft.Control]) -> ft.View:
+def paper_view(
+    route: str,
+    body: Sequence[ft.Control],
+    foot: Sequence[ft.Control],
+    scrolled: "ft.MutableRef[ft.ListView] | None" = None,
+) -> ft.View:
+    """`scrolled` is given the list that the body is in, for a page that brings something in it into view."""
+    content = ft.ListView(
+        [centred(ft.Column(list(body), spacing=18, horizontal_alignment=_STRETCH))],
+        expand=True,
+        padding=ft.Padding.only(left=24, right=24, top=28, bottom=16),
+    )
+    if scrolled is not None:
+        scrolled.current = content
     return ft.View(
         route=route,
         bgcolor=theme.PAPER.ground,
@@ -36,11 +49,7 @@ def paper_view(route: str, body: Sequence[ft.Control], foot: Sequence[ft.Control
                 ft.SafeArea(
                     ft.Column(
                         [
-                            ft.ListView(
-                                [centred(ft.Column(list(body), spacing=18, horizontal_alignment=_STRETCH))],
-                                expand=True,
-                                padding=ft.Padding.only(left=24, right=24, top=28, bottom=16),
-                            ),
+                            content,
                             ft.Container(
                                 centred(ft.Column(list(foot), spacing=8, horizontal_alignment=_STRETCH)),
                                 padding=ft.Padding.only(left=24, right=24, top=8, bottom=16),

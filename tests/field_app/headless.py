@@ -6,7 +6,7 @@ identifiers of field_app.components.identifiers, and pressed by dispatching the 
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 import flet as ft
@@ -32,7 +32,7 @@ _SETTLED_AFTER = 12
 
 
 class Client(Connection):
-    """Takes messages as Flutter would, and answers the only question the app asks it: to go to another page."""
+    """Takes messages as Flutter would, goes to another page when asked to, and does what a story says it can do."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,6 +44,9 @@ class Client(Connection):
         self.crashes: list[str] = []
         self.told: list[tuple[str, Any]] = []
         """Property and value of every control that was shown already and changed."""
+        self.gives: dict[str, Callable[[], Awaitable[Any]]] = {}
+        """What the phone's own machinery, such as its camera, answers to a method of the client."""
+        self.asked: list[tuple[str, Any]] = []
         self._answers: set[asyncio.Task[None]] = set()
 
     def send_message(self, message: Message) -> None:
@@ -67,6 +70,9 @@ class Client(Connection):
         result, error = None, None
         if call.name == "push_route":
             self.session.apply_page_patch({"route": call.args["route"]})
+        elif call.name in self.gives:
+            self.asked.append((call.name, call.args))
+            result = await self.gives[call.name]()
         else:
             error = f"no such thing here: {call.name}"
         self.session.handle_invoke_method_results(call.control_id, call.call_id, result, error)

@@ -1,7 +1,10 @@
 """What a person typed, drew or photographed stays theirs and stays there, whatever happens to the screen meanwhile."""
 
+import asyncio
 import hashlib
+from typing import Any
 
+import flet as ft
 import pytest
 
 from shared_schema.apply import Filing
@@ -13,7 +16,7 @@ from tests.builders.tickets import a_picture, an_assigned_ticket
 from tests.field_app.hand import Hand
 from tests.field_app.headless import Screen
 from tests.field_app.single_phone import saved, verdict
-from tests.field_app.test_screens_visit import reach_the_work
+from tests.field_app.test_screens_visit import hand_over, reach_the_work
 
 
 @pytest.mark.parametrize(("page", "field"), [("note", "note-text"), ("finish", "finish-done")])
@@ -126,3 +129,92 @@ def test_a_photo_the_office_does_not_take_is_not_said_to_be_on_its_way(hand: Han
         assert "1" in screen.text("not-taken")
 
     hand.does(look, f"/tickets/{ticket.id}")
+
+
+class Camera:
+    """One that takes its time over a picture."""
+
+    def __init__(self, screen: Screen, picture: bytes) -> None:
+        self.finished = asyncio.Event()
+        self._picture = picture
+        screen.client.gives |= {
+            "get_available_cameras": self._cameras,
+            "initialize": self._nothing,
+            "take_picture": self._take,
+        }
+
+    async def _cameras(self) -> list[dict[str, Any]]:
+        return [{"name": "0", "lens_direction": "back", "sensor_orientation": 0}]
+
+    async def _nothing(self) -> None:
+        pass
+
+    async def _take(self) -> bytes:
+        await self.finished.wait()
+        return self._picture
+
+
+def test_a_picture_just_being_taken_is_kept_before_the_camera_is_left(hand: Hand) -> None:
+    """Shutter and Done are tapped one after the other, faster than the camera is."""
+    ticket = an_assigned_ticket()
+    hand.given(ticket)
+
+    async def photograph(screen: Screen) -> None:
+        await reach_the_work(screen, ticket)
+        camera = Camera(screen, a_picture(seed=8))
+        await screen.tap("add-photo-before")
+        shutter = asyncio.create_task(screen.tap("camera-shutter"))
+        await screen.settle()
+        await screen.tap("camera-done")
+        camera.finished.set()
+        await shutter
+        assert screen.shows("next-action")
+
+    hand.does(photograph)
+    assert len(hand.ticket(ticket.id).photos) == 1
+
+
+def test_a_camera_that_never_gives_its_picture_is_left_with_a_word(hand: Hand) -> None:
+    ticket = an_assigned_ticket()
+    hand.given(ticket)
+
+    async def photograph(screen: Screen) -> None:
+        await reach_the_work(screen, ticket)
+        Camera(screen, a_picture(seed=9))
+        await screen.tap("add-photo-before")
+        shutter = asyncio.create_task(screen.tap("camera-shutter"))
+        await screen.settle()
+        await screen.tap("camera-done")
+        assert screen.shows("camera-shutter")
+        await screen.tap("camera-done")
+        assert screen.shows("next-action")
+        assert hand.state.words("camera.not-kept") in screen.text("notice")
+        shutter.cancel()
+
+    hand.does(photograph)
+
+
+@pytest.mark.parametrize("missing", ["rating", "signer"])
+def test_what_the_customer_is_asked_for_comes_into_view(hand: Hand, missing: str) -> None:
+    """The record may fill the screen, and the stars lie below it."""
+    ticket = an_assigned_ticket()
+    hand.given(ticket)
+
+    async def accept(screen: Screen) -> None:
+        await hand_over(screen, ticket)
+        screen.client.gives["scroll_to"] = _nothing
+        if missing == "signer":
+            await screen.tap("rating-5")
+            await screen.type("signer", " ")
+        await screen.tap("accept")
+        ((_, how),) = screen.client.asked
+        assert how["scroll_key"] == missing
+        assert any(isinstance(one.key, ft.ScrollKey) and one.key.value == missing for one in screen.controls())
+        said = hand.state.words(f"hand-over.{missing}-missing")
+        assert screen.text().count(said) == (2 if missing == "rating" else 1), "in their place, and at the button"
+
+    hand.does(accept)
+
+
+async def _nothing() -> None:
+    pass
