@@ -47,7 +47,7 @@ class Invariants:
     def __init__(self, world: "World") -> None:
         self._world = world
         self.broken: InvariantBroken | None = None
-        self._told = Told(world, self)
+        self.told = Told(world, self)
         self._receipts: dict[str, int] = {}
         """Device → how far the office has said it holds its journal."""
         self._photos_received: set[str] = set()
@@ -140,6 +140,14 @@ class Invariants:
         if office.process is not None:  # else died since it said so: looked for when it is back
             self._photo_is_whole(office.process, sha256, phone.name)
 
+    def photo_made_room(self, phone: "Phone", sha256: str) -> None:
+        """A phone has just let go of its bytes: the office has said once more that it has them."""
+        office = self._world.office
+        self._world.trace.count("photos that made room")
+        if office.process is not None and office.restores == phone.line.restores_known:
+            is_there = office.process.photo_files.path(sha256) is not None
+            self._holds("what makes room is at the office", is_there, f"{phone.name}: {sha256[:12]}")
+
     def _photo_is_whole(self, process: "Process", sha256: str, about: str) -> None:
         path = process.photo_files.path(sha256)
         data = path.read_bytes() if path else b""
@@ -204,7 +212,7 @@ class Invariants:
         lost = gone - phone.missing
         self._holds("saved survives", not lost, f"{phone.name}: {sorted(lost)[:3]}")
         if not phone.disk.is_full:
-            self._told.forgets_in_time(phone, store)
+            self.told.forgets_in_time(phone, store)
         written = {getattr(entry.envelope.operation, "text", "") for entry in entries if entry.envelope}
         for (name, key), texts in sorted(self._world.ledger.drafts.items()):
             if name == phone.name:
@@ -251,8 +259,13 @@ class Invariants:
         return (
             counts.operations == counts.photos == 0
             and not app.store.is_behind()
+            and (self.may_be_of_two_minds(phone) or app.store.signed_through() >= app.store.received_through())
             and app.engine.status.reachable is True
         )
+
+    def may_be_of_two_minds(self, phone: "Phone") -> bool:
+        """Whether something was put back to an old copy, after which a journal may not be the one that was signed."""
+        return phone.was_ever_restored or self._world.office.restores > 0
 
     def damage_is_told(self) -> None:
         """The office was left alone for as long as it may take to look at all its photos."""
@@ -295,7 +308,7 @@ class Invariants:
         for phone in phones:
             self._phone_agrees(phone, tickets, entries)
         if not self.is_broken:
-            await self._told.at_the_end(entries, tickets)
+            await self.told.at_the_end(entries, tickets)
         if not self.is_broken:
             await self._replaying_changes_nothing()
         self._world.trace.count("worlds checked at their end")
@@ -516,8 +529,8 @@ class Invariants:
             ticket_id: access_ticket(DeviceIdentity(identity.device, person), tickets[ticket_id])
             for ticket_id, _ in scope
         }
-        self._told.scope_is_right(phone, tickets, {ticket_id for ticket_id, _ in scope})
-        self._told.list_is_the_newest(phone, store)
+        self.told.scope_is_right(phone, tickets, {ticket_id for ticket_id, _ in scope})
+        self.told.list_is_the_newest(phone, store)
         shown = {ticket.id: ticket for ticket in store.tickets()}
         beyond = sorted(set(shown) - set(wanted))
         self._holds("what left the scope left the phone", not beyond, f"{phone.name}: {beyond}")

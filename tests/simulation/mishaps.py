@@ -351,10 +351,10 @@ MISHAPS: dict[str, tuple[int, Mishap]] = {
     "phone's clock two years off": (2, _clock(lambda dice: timedelta(days=dice.choice((-730, 730))))),
     "phone's clock set back": (2, _clock(lambda dice: -timedelta(seconds=dice.randrange(1, 90_000)))),
     "phone's clock in another time zone": (2, _clock(lambda dice: timedelta(hours=dice.choice((-8, 8, 5.5))))),
-    "app of an older protocol": (2, _other_protocol(OLDEST_PROTOCOL)),
+    "app of an older protocol": (4, _other_protocol(OLDEST_PROTOCOL)),
     "app of a protocol that is not spoken any more": (1, _other_protocol(OLDEST_PROTOCOL - 1)),
     "app of a newer protocol": (2, _other_protocol(PROTOCOL + 1)),
-    "operations that only a newer app knows": (4, _newer_operations),
+    "operations that only a newer app knows": (8, _newer_operations),
     "app updated, its store changed": (5, _update_app),
     "second tab": (2, _second_tab),
     "phone backed up": (10, _back_up_phone),
@@ -370,8 +370,8 @@ MISHAPS: dict[str, tuple[int, Mishap]] = {
     DISK_ROTS: (0, _office_rots),
     "a write that fails, in a group": (6, _failing_write),
     "office backed up": (4, _back_up_office),
-    "office restored from an older backup": (2, _restore_office),
+    "office restored from an older backup": (3, _restore_office),
     "office updated, its database changed": (3, _update_office),
-    "some nights pass": (1, _nights),
+    "some nights pass": (3, _nights),
 }
 """Name → (how often, what happens). Never of those that are often 0: they are planned apart."""

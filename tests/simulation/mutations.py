@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from msgspec import Struct
 
-from field_app.store import database, journal, store, tickets
+from field_app.store import clock, database, journal, store, tickets
 from field_app.store import photos as phone_photos
 from field_app.sync import engine, photo_sender, rescue_file
 from shared_schema import wire
@@ -25,6 +25,7 @@ from shared_schema.ticket import Ticket
 from sync_server.services import desk, operations, photo_files, rescue, rounds, scrubbing
 from sync_server.storage import Writing, feed
 from sync_server.storage import engine as storage_engine
+from sync_server.storage import tickets as office_tickets
 from sync_server.sync import uploads
 from tests.simulation.world import Result, plan, run
 
@@ -209,6 +210,31 @@ MUTATIONS = (
         "if device not in self._recalled:",
         "if True:",
     ),
+    _one(
+        "what came late is not in the desk's queue",
+        office_tickets,
+        "_progress",
+        "late, data = _waits_for_the_desk(ticket), wire",
+        "late, data = False, wire",
+    ),
+    _one("a refusal is not filed for the desk", operations._Taking, "_file", "    if refused:", "    if False:"),
+    _one(
+        "a technician's answer to a refusal does not reach the desk",
+        operations._Taking,
+        "_file",
+        "    if answers:",
+        "    if False:",
+    ),
+    _one("what is over is never taken off the phone", office_tickets.Tickets, "expire", "if not due:", "if True:"),
+    _one("the cursor goes beyond the page", rounds.Rounds, "_answer", "told[-1].position if more else", ""),
+    _one("a page is cut inside a position", rounds, "_page", "while end > 1 and", "while False and"),
+    _one(
+        "an upload that is resumed is said to be complete",
+        uploads.Uploads,
+        "_how_far",
+        "return length, upload",
+        "return upload.size_bytes, upload",
+    ),
     # -- the phone ----------------------------------------------------------------------------------------------------
     _one(
         "the phone does not flush after its commit",
@@ -292,6 +318,41 @@ MUTATIONS = (
         "_send",
         "if upload.complete:",
         "if upload is not None:",
+    ),
+    _one(
+        "every piece of a photo is read from its beginning",
+        photo_sender.PhotoSender,
+        "_send_piece",
+        "self._store.photo_part(photo.sha256, upload.offset, length)",
+        "self._store.photo_part(photo.sha256, 0, length)",
+    ),
+    _one(
+        "withdrawn tickets are never forgotten",
+        tickets.Tickets,
+        "forget_withdrawn_before",
+        "withdrawn_at < ?",
+        "withdrawn_at < ? AND 0",
+    ),
+    _one(
+        "the clock's measurements keep their first anchor",
+        clock.DeviceClock,
+        "take",
+        "self._measured, fresh, monotonic",
+        "self._measured, fresh, monotonic if self._anchored is None else self._anchored",
+    ),
+    _one(
+        "the phone asks before the office wants to be asked",
+        engine.SyncEngine,
+        "_pause_after",
+        "self._not_before = self._device.monotonic() + wanted\n            return wanted",
+        "return UNREACHABLE_SECONDS[0]",
+    ),
+    _one(
+        "the phone does not sign what is new",
+        engine.SyncEngine,
+        "_head",
+        "and (self._signed.sequence, self._signed.hash) == asked.head:",
+        ":",
     ),
     _one(
         "a withdrawn ticket keeps the customer's number and address",

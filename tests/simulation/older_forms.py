@@ -6,7 +6,7 @@ that go wrong half-way, as a newer app's might.
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from unittest.mock import patch
 
@@ -14,6 +14,9 @@ import msgspec
 from sqlite_utils import Database, Migrations
 
 from field_app.store import migrations as steps
+from field_app.store import store
+from shared_schema.sync_protocol import Change
+from shared_schema.wire import Unreadable, decode_change
 
 _WITHOUT_DEALT_WITH = (
     "DROP INDEX journal_undealt",
@@ -103,6 +106,21 @@ def make_entries_newer(path: str, ids: Sequence[str]) -> list[bytes]:
     connection.execute("COMMIT")
     connection.close()
     return made
+
+
+@contextmanager
+def reading_as_older(count: Callable[[], None]) -> Iterator[None]:
+    """Of the tickets it is told, an older app cannot read about every second; `count` hears of each."""
+
+    def read(raw: bytes | memoryview | msgspec.Raw) -> Change | Unreadable:
+        data = bytes(raw)
+        if data.startswith(b'{"change":"put_ticket"') and hashlib.sha256(data).digest()[0] % 2:
+            count()
+            return Unreadable("$.ticket", "a form of the future")
+        return decode_change(data)
+
+    with patch.object(store, "decode_change", read):
+        yield
 
 
 @contextmanager

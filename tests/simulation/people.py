@@ -169,6 +169,8 @@ def _corrects(phone: "Phone", operation_id: str, *, words: str) -> object:
     return phone.app.actions.add_note(begun.ticket, f"改 {words}", clear_drafts=[draft])
 
 
+ANSWERS = "answers what was refused"
+
 TECHNICIAN_MOVES: dict[str, tuple[int, TechnicianMove]] = {
     "takes the next step": (22, _next_step),
     "writes a note": (8, _note),
@@ -180,7 +182,7 @@ TECHNICIAN_MOVES: dict[str, tuple[int, TechnicianMove]] = {
     "waits for a part": (2, _wait),
     "leaves a draft": (3, _drafts),
     "finishes a draft": (6, _finishes_draft),
-    "answers what was refused": (5, _answers_refusals),
+    ANSWERS: (5, _answers_refusals),
 }
 """Name → (how often, how)."""
 
@@ -263,11 +265,11 @@ DESK_MOVES: dict[str, tuple[int, DeskMove]] = {
     "confirms": (8, _where("confirm_ticket", lambda words: op.ConfirmTicket(Severity.ORDINARY, words))),
     "assigns or reassigns": (10, _assign),
     "moves a window": (2, _move_window),
-    "cancels": (2, _where("cancel_ticket", lambda words: op.CancelTicket(f"取消 {words}"))),
+    "cancels": (4, _where("cancel_ticket", lambda words: op.CancelTicket(f"取消 {words}"))),
     "reopens": (3, _where("reopen_ticket", lambda words: op.ReopenTicket(f"又坏了 {words}"))),
     "closes": (5, _where("close_ticket", lambda words: op.CloseTicket(f"回访 {words}"))),
     "corrects details": (4, _correct),
-    "finds a duplicate": (2, _duplicate),
+    "finds a duplicate": (5, _duplicate),
     "decides on a late step": (6, _decide),
     "reviews late evidence": (4, _review),
     "grades": (2, _grade),

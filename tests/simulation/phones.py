@@ -20,17 +20,19 @@ import msgspec
 from field_app.actions import Actions, Saved
 from field_app.device.contract import Persistence, StoreInUse
 from field_app.device.desktop import FilePersistence
-from field_app.store import StorageUnavailable, Store, UpdateFailed
+from field_app.store import Exchange, StorageUnavailable, Store, Taken, UpdateFailed
 from field_app.sync import NotPossible, OfficeOverHttp, SyncEngine, make_rescue_file
 from field_app.sync.rescue_file import covered, rescue_name
 from shared_schema import wire
+from shared_schema.operations import Clock
+from shared_schema.sync_protocol import OLDEST_PROTOCOL, RoundReply
 from tests.builders.clocks import StoryClock
 from tests.builders.phones import StoryDevice
 from tests.simulation import sqlite_vfs
 from tests.simulation.disks import Manner, Power, SimulatedDisk
 from tests.simulation.ledger import Promise, RescueFile
 from tests.simulation.network import Line
-from tests.simulation.older_forms import make_entries_newer, make_store_older, steps_that_fail
+from tests.simulation.older_forms import make_entries_newer, make_store_older, reading_as_older, steps_that_fail
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -63,6 +65,14 @@ class App:
     def __init__(self, phone: "Phone", store: Store, persistence: Persistence) -> None:
         self.store = store
         self.persistence = persistence
+        take_reply = store.take_reply
+
+        def take_as_it_can(asked: Exchange, reply: RoundReply, clock: Clock) -> Taken:
+            is_older = phone.line.protocol == OLDEST_PROTOCOL
+            with reading_as_older(phone.could_not_read) if is_older else nullcontext():
+                return take_reply(asked, reply, clock)
+
+        store.take_reply = take_as_it_can  # type: ignore[method-assign]
         self.client = httpx.AsyncClient(base_url=phone.device.office_url, transport=phone.line)
         self.engine = SyncEngine(store, OfficeOverHttp(self.client, store), phone.device)
         self.actions = Actions(store, self.engine)
@@ -253,7 +263,10 @@ class Phone:
         for sha256 in sorted(self.photos_waiting - waiting):
             self.world.invariants.photo_said_received(self, sha256)
         self.photos_waiting = waiting
-        self.freed = {photo.sha256 for photo in self.app.store.photo_states(_EVERYTHING) if photo.freed_at is not None}
+        freed = {photo.sha256 for photo in self.app.store.photo_states(_EVERYTHING) if photo.freed_at is not None}
+        for sha256 in sorted(freed - self.freed):
+            self.world.invariants.photo_made_room(self, sha256)
+        self.freed = freed
 
     # -- what a person does --------------------------------------------------------------------------------------------
 
@@ -279,6 +292,9 @@ class Phone:
             self.dies_once_it_has_saved = False
             self.world.loop.call_soon(self._lose_power)
         return True
+
+    def could_not_read(self) -> None:
+        self.world.trace.count("tickets that an older app could not read")
 
     def begins_to_save(self) -> None:
         """A person is about to do something."""

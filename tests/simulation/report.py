@@ -38,6 +38,9 @@ words); do not edit.
   is the sum of its accepted operations.
 * After a restore to an older backup the phones bring again what the office has lost.
 * A ticket that leaves a technician's scope leaves the phone, and its customer's number and address at once.
+* The desk is **told what happened**: what was refused and what came late is in its queue, with what the technician made
+  of it; the bounds of when something was done hold the moment at which it was, whatever the phone's clock said; the
+  office's own check (`doorstep verify`) finds nothing, and nobody is suspected who has done nothing.
 * What left a phone in a rescue file is at the office once that file was taken in, whatever has become of the phone.
 * Replaying any message and taking any rescue file in again change nothing. When the trouble is over, the queues drain
   and everything comes to rest; no phone ever asks without end.
@@ -68,6 +71,8 @@ whenever it is repeated.
   recorded, rolled back, answered, while the disk is full, while an update changes it or is taken back, after an old
   copy was put in its place, and while the next start repairs what it finds. It must be whole, and hold exactly what
   was acknowledged or what was being done. `python -m tests.simulation file --files 100` ends it fifty thousand times.
+* **Sizes** (`tests/simulation/sizes.py`): in most worlds pages, rounds, pieces of photos and parts of rescue files are so
+  small that everything comes in many of them, and received photos make room on the phones after minutes.
 * **The network** carries the real requests and answers as bytes between the phone's HTTP client and the office's ASGI
   application, and does to them what is counted below.
 * **People** work by tables of moves (`tests/simulation/people.py`): they take the next step or one that does not fit,
@@ -76,7 +81,8 @@ whenever it is repeated.
   withdrawn.
 * **Newer versions** find what an older one has left (`tests/simulation/older_forms.py`): apps change their store with
   a copy kept until it has proven itself, some by steps that destroy and fail; the office changes its database while
-  phones are away; both are killed in the middle, again and again.
+  phones are away; both are killed in the middle, again and again. An app kept at an older version cannot read some of
+  what it is told; operations of a newer one can only be refused, one by one, and hold up nothing behind them.
 * **Rescue files** are made and opened by the production code; the desk takes them in before the phone itself comes or
   after, once or several times, and when the phone is lost.
 * Then all heals: networks are good, everybody is there. The queues must drain, and every promise is looked for.

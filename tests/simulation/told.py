@@ -127,13 +127,11 @@ class Told:
 
     def _believes_its_phones(self) -> None:
         """Each journal is signed to its end, and nobody is suspected who has done nothing."""
-        if self._world.office.restores or not self._world.office.is_embedded:
-            return
 
         def look(reading: Reading) -> None:
             for phone in self._world.phones:
                 identity = phone.app.store.identity() if phone.app else None
-                if identity is None or phone.is_gone or phone.was_ever_restored:
+                if identity is None or phone.is_gone or self._world.invariants.may_be_of_two_minds(phone):
                     continue
                 signature = reading.keys.signatures([identity.device]).get(identity.device)
                 through = reading.journal.received_through(identity.device)
@@ -145,6 +143,7 @@ class Told:
         self._world.office.look(look)
 
     async def _turned_away_stay_outside(self) -> None:
+        """Not at once: who somebody is, a process of the office remembers for a while."""
         for token, device in sorted(self._world.ledger.revoked.items()):
             body = wire.encode({"protocol": PROTOCOL, "device": device, "cursor": 0})
             headers = ((b"authorization", f"Bearer {token}".encode()), (b"content-type", b"application/json"))

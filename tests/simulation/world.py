@@ -42,6 +42,7 @@ from tests.simulation.mishaps import DISK_ROTS, MISHAPS
 from tests.simulation.network import OfficeGone, Parts, Sent
 from tests.simulation.office import SCRUB_EVERY, Office, Process
 from tests.simulation.people import (
+    ANSWERS,
     DESK_MOVES,
     DISPATCHERS,
     NEW_REQUESTS,
@@ -270,6 +271,8 @@ class World:
         dice = self.dice(event.number)
         words = f"{event.number}"
         phones = [phone for phone in self.phones if not phone.is_gone]
+        if event.name == ANSWERS:  # whoever has something to answer
+            phones = [phone for phone in phones if phone.app is not None and phone.app.store.refusals(1)] or phones
         phone = phones[event.who % len(phones)]
         self.trace.step(event.kind, f"{event.number} {event.name} {phone.name}")
         match event.kind:
@@ -449,7 +452,6 @@ class World:
         for phone in self.phones:
             phone.line.calm()
             phone.line.patience = 1.0
-            phone.line.protocol = None
             phone.disk.is_full = False
             phone.disk.power.fuse = None
             phone.fuses.clear()
@@ -459,7 +461,8 @@ class World:
         for phone in self.phones:
             if phone.is_gone:
                 continue
-            if restarts and phone.app is not None:
+            was_of_another_version, phone.line.protocol = phone.line.protocol is not None, None
+            if (restarts or was_of_another_version) and phone.app is not None:
                 phone.kill(power_lost=False)
             self.later(31, self.enrols(phone))
         await asyncio.sleep(40)
