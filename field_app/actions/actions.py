@@ -169,10 +169,12 @@ class Actions:
 
     # -- what was typed and not recorded ------------------------------------------------------------------------------
 
-    def keep_draft_as_note(self, key: str, ticket: str, words: str) -> Saved | Rejection:
-        """What was typed into a form that no page leads to any more, as a note, or as several."""
+    def keep_draft_as_note(
+        self, key: str, ticket: str, words: str, left: dict[str, Any] | None = None
+    ) -> Saved | Rejection:
+        """What was typed into a form that no page leads to any more, as a note, or as several; `left` stays typed."""
         notes = [(ticket, note) for note in notes_of(_clean(words))]
-        return self._saved(self._store.record(notes, clear_drafts=[key]))
+        return self._saved(self._store.record(notes, clear_drafts=[key], rewrite_drafts={key: left or {}}))
 
     def let_draft_go(self, key: str) -> None:
         """The person has looked at it and does not want it: the only way but recording it in which a draft ends."""

@@ -171,24 +171,16 @@ def _letting_go(
 
 # -- typed and not recorded -------------------------------------------------------------------------------------------
 
-_KINDS = {
-    "note": "add_note",
-    "problem": "confirm_problem",
-    "wait": "wait_for",
-    "finish": "finish_work",
-    "objection": "raise_objection",
-    "hand-over": "sign_off",
-}
-"""Form → the operation it makes."""
+_FORMS = frozenset({"note", "problem", "wait", "finish", "objection", "hand-over"})
 
 
 def _stranded(app: AppState, stranded: Stranded, is_letting_go: bool, ask: Callable[[str], None]) -> ft.Control:
     words, name = app.words, f"{stranded.form}-{stranded.ticket_number or stranded.ticket}"
     when = words.moment(stranded.saved_at, app.today())
     said = said_in(stranded, words)
-    kind = _KINDS.get(stranded.form)
     lines: list[ft.Control] = [
-        text.strong(words.shared(f"operation.{kind}") if kind is not None else stranded.form),
+        # Not by the name of what it would have become: nobody has finished, signed or objected.
+        text.strong(words(f"attention.begun-{stranded.form}") if stranded.form in _FORMS else stranded.form),
         text.small(
             words("attention.stranded-on", ticket=stranded.ticket_number, when=when) if stranded.ticket_number else when
         ),
@@ -229,7 +221,9 @@ def _ways_of_stranded(
     if said and may_be_noted:
 
         def keep() -> None:
-            app.perform(lambda: app.phone.actions.keep_draft_as_note(stranded.key, stranded.ticket, said))
+            # A signature that was begun is no words: it stays until somebody lets it go.
+            left = {"strokes": stranded.values["strokes"]} if has_signature(stranded) else {}
+            app.perform(lambda: app.phone.actions.keep_draft_as_note(stranded.key, stranded.ticket, said, left))
 
         controls.append(
             buttons.secondary(

@@ -95,6 +95,23 @@ def test_a_signature_that_was_begun_can_be_ended(hand: Hand) -> None:
     assert sign_off.signature.strokes == (((10, 10), (60, 90)),)  # type: ignore[attr-defined]
 
 
+def test_a_signature_that_was_begun_stays_when_the_words_beside_it_become_a_note(hand: Hand) -> None:
+    ticket = an_assigned_ticket(status=Status.WORK_DONE, found="整流器老化", done="更换整流器")
+    taken_away(hand, ticket, "hand-over", {"comment": "准时", "strokes": [[[10, 10], [60, 90]]]})
+    name = f"hand-over-{ticket.number}"
+
+    async def deal(screen: Screen) -> None:
+        await screen.tap(f"note-{name}")
+        assert "已开始签名" in screen.text(f"stranded-{name}")
+        assert not screen.shows(f"note-{name}")
+        await screen.tap(f"withdraw-{name}")
+        await screen.tap(f"withdraw-sure-{name}")
+        assert screen.shows("nothing-to-attend")
+
+    hand.does(deal, "/sync/attention")
+    assert recorded(hand) == [AddNote("准时")]
+
+
 @pytest.mark.parametrize("over", [Status.CANCELLED, Status.SIGNED_OFF, Status.CLOSED])
 def test_of_a_ticket_that_is_over_the_form_cannot_go_on(hand: Hand, over: Status) -> None:
     """It is still in the list, but no page of it leads to the form."""
