@@ -73,6 +73,10 @@ class Item(Struct, frozen=True, kw_only=True):
     others: int
     """Further refusals of the same phone that wait."""
 
+    @property
+    def open(self) -> int:
+        return self.others + (self.row.waiting.refusal is not None and self.row.waiting.refusal.is_open)
+
 
 class _Around(Struct, frozen=True):
     ticket: Ticket | None
@@ -293,13 +297,16 @@ async def see(
     live: NamedDependency[Live],
 ) -> Response[Any]:
     """`what` is "one", or "all" for everything that is open of the same phone."""
-    mark = texts(await form_of(request)).get("mark", "")[:400]
+    typed = texts(await form_of(request))
+    mark = typed.get("mark", "")[:400]
     item = await _item(mark, reader, attention)
     if item is None or what not in {"one", "all"}:
         raise Problem("not-found")
-    waiting = item.row.waiting
+    waiting, told = item.row.waiting, "attention.seen_told"
     if waiting.draft is not None:
         await attention.see_draft(reader.person, waiting.device, waiting.draft.key, waiting.draft.hash)
+    elif what == "all" and typed.get("open") != str(item.open):
+        told = "attention.more_came"  # nobody has seen those: the page that comes back counts them
     elif what == "all":
         await attention.see_refusals_of(reader.person, waiting.device)
     else:
@@ -310,7 +317,7 @@ async def see(
         return Redirect(_address(None, chosen=mark), status_code=303)
     after = await _item(mark, reader, attention)
     answer = await long_page("attention/item.html", reader, item=after, close_address="/attention")
-    answer.headers["HX-Trigger"] = ascii_json({"told": reader.words("attention.seen_told")})
+    answer.headers["HX-Trigger"] = ascii_json({"told": reader.words(told)})
     return answer
 
 

@@ -3,7 +3,7 @@
 A form never turns a browser's bytes into an exception: values of the wrong kind are faults, files are apart.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from enum import Enum
 from typing import Any, TypeVar
@@ -38,6 +38,13 @@ class Form:
     def fault(self, name: str, key: str, /, **facts: object) -> None:
         """Say what is wrong with a field; the first word on a field stands."""
         self.faults.setdefault(name, self._say(key, **facts))
+
+    def fault_too(self, name: str, key: str, /, **facts: object) -> None:
+        """Say it beside what is wrong with the field already."""
+        self.faults[name] = f"{self.faults.get(name, '')} {self._say(key, **facts)}".strip()
+
+    def listed(self, names: Sequence[str]) -> str:
+        return self._say("list.quotes").join(names)
 
     # -- reading fields: each answers with a usable value, and notes a fault where there is none ---------------------
 

@@ -48,6 +48,8 @@ class Row(Struct, frozen=True):
     product: str
     window: Window | None
     technician: str
+    is_overdue: bool
+    """The time that the customer was told is over, and nobody has arrived."""
     late: int
     created_at: datetime
 
@@ -71,7 +73,7 @@ def list_values(found: TicketPage, wanted: Wanted, reader: Reader) -> dict[str, 
         ],
         "exact_status": wanted.statuses[0] if len(wanted.statuses) == 1 and not _is_tab(wanted) else "",
         "columns": [_column(name, wanted) for name in _COLUMNS],
-        "rows": [_row(summary, wanted) for summary in found.rows],
+        "rows": [_row(summary, wanted, reader.display.now) for summary in found.rows],
         "total": found.total,
         "pages": found.pages,
         "page_shown": found.page,
@@ -103,8 +105,12 @@ def _column(name: str, wanted: Wanted) -> Column:
     return Column(name, wanted.address(sort=sort.value), direction if wanted.sort == sort.value else "")
 
 
-def _row(summary: TicketSummary, wanted: Wanted) -> Row:
-    shown = f"{summary.version}|{summary.technician_name}"
+_NOT_ARRIVED = frozenset({Status.ASSIGNED, Status.ACCEPTED, Status.TRAVELLING})
+
+
+def _row(summary: TicketSummary, wanted: Wanted, now: datetime) -> Row:
+    is_overdue = summary.window is not None and summary.window.end < now and summary.status in _NOT_ARRIVED
+    shown = f"{summary.version}|{summary.technician_name}|{is_overdue}"
     return Row(
         id=summary.id,
         address=wanted.address(chosen=summary.id),
@@ -118,6 +124,7 @@ def _row(summary: TicketSummary, wanted: Wanted) -> Row:
         product=summary.product_model,
         window=summary.window,
         technician=summary.technician_name,
+        is_overdue=is_overdue,
         late=summary.late,
         created_at=summary.created_at,
     )

@@ -285,8 +285,7 @@ async def act(
         stored = await photos_typed(files(data, "photos"), form, photo_files)
         if not stored:
             form.fault("photos", "fault.photos")
-        if not form.faults:
-            verdicts = await add_photos(stored, file.ticket.id, operation_id, reader, desk)
+        verdicts = await add_photos(stored, file.ticket.id, operation_id, reader, desk)
     elif wanted.kind == "review_evidence":
         verdicts = await _review(about, form, file.ticket.id, operation_id, reader, desk)
     else:
@@ -305,7 +304,7 @@ async def act(
     # What a colleague has reviewed in the meantime is reviewed all the same.
     is_done = len(refusals) < len(verdicts) if wanted.kind == "review_evidence" else not refusals
     refusal = None if is_done else next(iter(refusals), None)
-    if verdicts and refusal is None:
+    if verdicts and refusal is None and not form.faults:
         return await _done(after, reader, accounts, wanted)
     acting = around(wanted, after.ticket, form, reader)
     if refusal is not None:
@@ -372,14 +371,20 @@ async def photos_typed(chosen: list[UploadFile], form: Form, photo_files: PhotoF
         form.fault("photos", "fault.too_many_photos", limit=MOST_PHOTOS)
         return []
     stored: list[Stored] = []
+    no_pictures: list[str] = []
+    too_large: list[str] = []
     for file in chosen:
         match await photo_files.store(await file.read(photo_files.limit_bytes + 1)):
             case Stored() as photo:
                 stored.append(photo)
             case NotAPicture():
-                form.fault("photos", "fault.not_a_picture", name=file.filename)
-            case TooLarge(limit_bytes=limit):
-                form.fault("photos", "fault.photo_too_large", name=file.filename, limit=limit // 1_000_000)
+                no_pictures.append(file.filename)
+            case TooLarge():
+                too_large.append(file.filename)
+    limit = photo_files.limit_bytes // 1_000_000
+    for key, names in (("fault.not_a_picture", no_pictures), ("fault.photo_too_large", too_large)):
+        if names:
+            form.fault_too("photos", key, name=form.listed(names), limit=limit)
     return stored
 
 

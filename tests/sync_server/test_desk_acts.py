@@ -124,6 +124,23 @@ def test_a_file_that_is_no_picture_is_named_and_not_added(office: Office) -> Non
     assert office.ticket(ticket).photos == ()
 
 
+def test_beside_a_file_that_is_no_picture_the_others_are_added(office: Office) -> None:
+    """As what is said of it has everybody believe; each that was not added is named."""
+    browser, ticket = signed_in(office), office.received()
+    form = browser.get(f"/tickets/{ticket}?act=add_photo").page.form(f"/tickets/{ticket}/act/add_photo")
+    chosen = [
+        ("photos", ("一.jpg", a_picture(seed=1), "image/jpeg")),
+        ("photos", ("清单.pdf", b"%PDF-1.7 not a picture", "image/jpeg")),
+        ("photos", ("二.jpg", a_picture(seed=2), "image/jpeg")),
+        ("photos", ("合同.doc", b"no picture either", "image/jpeg")),
+    ]
+    for _ in range(2):  # sent again they are there once
+        answer = browser.request("POST", form.action, data=form.fields, files=chosen)
+        assert answer.status == 422
+        assert SAY("fault.not_a_picture", name="清单.pdf”、“合同.doc") in answer.page.text
+        assert len(office.ticket(ticket).photos) == 2
+
+
 # -- what is offered --------------------------------------------------------------------------------------------------
 
 

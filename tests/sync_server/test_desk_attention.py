@@ -136,6 +136,20 @@ def test_a_thousand_refusals_of_one_phone_are_seen_at_once(office: Office) -> No
     assert office.ticket(ticket).decisions == ()
 
 
+def test_what_was_refused_after_somebody_looked_is_not_marked_with_the_rest(office: Office) -> None:
+    """The button said how many; what nobody can have seen goes on waiting, and the page says that it came."""
+    browser, phone = signed_in(office), office.phone()
+    refused(office, phone, count=2)
+    opened = browser.get(browser.get("/attention").page.links_to("/attention?chosen=refused")[0]).page
+    refused(office, phone)
+    assert send_first(browser, opened, "/attention/seen/all") == 303
+    assert kinds_on(browser.get("/attention").page) == ["refused"] * 3
+    again = browser.get(browser.get("/attention").page.links_to("/attention?chosen=refused")[0]).page
+    assert SAY.count("attention.see_all", 3) in again.text
+    assert send_first(browser, again, "/attention/seen/all") == 303
+    assert kinds_on(browser.get("/attention").page) == []
+
+
 def test_what_its_technician_has_answered_waits_no_longer(office: Office) -> None:
     browser, phone = signed_in(office), office.phone()
     ticket = refused(office, phone)

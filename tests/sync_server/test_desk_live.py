@@ -256,6 +256,7 @@ def test_nothing_in_the_list_is_cut_beside_the_panel(live: Live, language: str) 
     live.office.decide(solved, ConfirmTicket(Severity.ORDINARY))
     live.office.decide(solved, SolveRemotely("复位后正常"))
     late = came_late(live.office)
+    live.office.clock.move(timedelta(hours=8))  # and overdue
     page = live.open("/tickets")
     page.context.add_cookies([{"name": LANGUAGE_COOKIE, "value": language, "url": live.address}])
     for path in ("/tickets", f"/tickets?chosen={late}", "/attention"):

@@ -424,6 +424,21 @@ def test_an_operation_that_cannot_be_read_is_in_the_history_all_the_same(office:
 # -- honest time ------------------------------------------------------------------------------------------------------
 
 
+def test_a_visit_that_nobody_came_to_is_marked_in_the_list(office: Office) -> None:
+    """From 14 to 16 o'clock it was; under way by 17 there, and the customer still waits."""
+    phone, waits, met = office.phone(), office.assigned(), office.assigned()
+    browser = signed_in(office)
+    assert SAY("tickets.overdue") not in browser.get("/tickets").page.text
+    phone.write(waits, AcceptTicket())
+    for step in (AcceptTicket(), StartTravel(), Arrive()):
+        phone.write(met, step)
+    phone.sync()
+    office.clock.move(timedelta(hours=8))
+    text = browser.get("/tickets").text
+    assert text.count(f'title="{SAY("tickets.overdue")}"') == 1
+    assert SAY("tickets.overdue") in text[text.index(f'id="row-{waits}"') :].split("</tr>")[0]
+
+
 def noted(office: Office, told: timedelta, counted: timedelta) -> str:
     """A note made without a network `told` after the phone's clock was measured by that clock, `counted` by the one
     nobody can set; received two hours after the measuring. What the ticket's page then says."""
