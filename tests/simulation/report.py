@@ -71,8 +71,8 @@ whenever it is repeated.
   recorded, rolled back, answered, while the disk is full, while an update changes it or is taken back, after an old
   copy was put in its place, and while the next start repairs what it finds. It must be whole, and hold exactly what
   was acknowledged or what was being done. `python -m tests.simulation file --files 100` ends it fifty thousand times.
-* **Sizes** (`tests/simulation/sizes.py`): in most worlds pages, rounds, pieces of photos and parts of rescue files are so
-  small that everything comes in many of them, and received photos make room on the phones after minutes.
+* **Sizes** (`tests/simulation/sizes.py`): in most worlds pages, rounds, pieces of photos and parts of rescue files are
+  so small that everything comes in many of them, and received photos make room on the phones after minutes.
 * **The network** carries the real requests and answers as bytes between the phone's HTTP client and the office's ASGI
   application, and does to them what is counted below.
 * **People** work by tables of moves (`tests/simulation/people.py`): they take the next step or one that does not fit,
