@@ -142,9 +142,14 @@ class _Check:
         self._tell("database", 0, 0)
         for fault in reading.audit.faults():
             self._find(Problem.DATABASE_DAMAGED, "database", fault)
-        self._feed(reading)
-        self._journals(reading)
-        self._tickets(reading)
+        for look in (self._feed, self._journals, self._tickets, self._arrived):
+            try:
+                look(reading)
+            except (TypeError, ValueError) as fault:
+                # SQLite gives back whatever its disk has made of a row: text where bytes belong, a word that is none.
+                self._find(Problem.DATABASE_DAMAGED, "database", f"{look.__name__.strip('_')}: {fault}")
+
+    def _arrived(self, reading: Reading) -> None:
         for upload in reading.audit.uploads():
             if upload.state is UploadState.UNFINISHED:
                 self._unfinished.add(upload.id)

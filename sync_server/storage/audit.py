@@ -149,8 +149,14 @@ class Audit:
         return column.collate("C") if self._connection.dialect.name == "postgresql" else column
 
     def _stream(self, wanted: sa.Select[Any]) -> Iterator[tuple[Any, ...]]:
-        for row in self._connection.execute(wanted.execution_options(yield_per=_AT_ONCE)):
-            yield tuple(row)
+        """Raises ValueError at text that is none."""
+        try:
+            for row in self._connection.execute(wanted.execution_options(yield_per=_AT_ONCE)):
+                yield tuple(row)
+        except sa.exc.OperationalError as fault:
+            if "Could not decode to UTF-8" not in str(fault.orig):
+                raise
+            raise ValueError(str(fault.orig)) from fault
 
 
 def _entry() -> list[sa.Column[Any]]:

@@ -170,6 +170,17 @@ SPOILT = {
     "a row points to nothing": Spoilt(
         sql("UPDATE devices SET person = 'nobody' WHERE id = 'phone-t-chen'"), Problem.DATABASE_DAMAGED
     ),
+    "an upload is in no state": Spoilt(sql("UPDATE uploads SET state = 'x'"), Problem.DATABASE_DAMAGED),
+    "a fault is none": Spoilt(sql("UPDATE journals SET signature_fault = 'x'"), Problem.DATABASE_DAMAGED),
+    "bytes have become text": Spoilt(
+        sql("UPDATE operations SET raw = 'x' WHERE position = 3"), Problem.DATABASE_DAMAGED
+    ),
+    "text is no text": Spoilt(
+        sql("UPDATE operations SET ticket = CAST(X'FF' AS TEXT) WHERE position = 3"), Problem.DATABASE_DAMAGED
+    ),
+    "a number is text": Spoilt(
+        sql("UPDATE operations SET sequence = 'x' WHERE position = 3"), Problem.DATABASE_DAMAGED
+    ),
     "an operation is gone from the feed": Spoilt(sql("DELETE FROM operations WHERE position = 2"), Problem.FEED_GAP),
     "a withdrawal is gone from the feed": Spoilt(sql("DELETE FROM withdrawals"), Problem.FEED_COUNTER),
     "the counter was set forward": Spoilt(
@@ -303,6 +314,15 @@ def test_what_was_taken_out_or_altered_is_found(storage: Storage, data: Path, sp
     spoilt.how(data)
     found = checked(storage, data)
     assert spoilt.problem in {finding.what for finding in found.problems}, found.findings
+
+
+def test_a_row_that_cannot_be_read_does_not_hide_what_else_is_wrong(storage: Storage, data: Path) -> None:
+    """Of the look it ends, the others go on; and the photos are gone through."""
+    sql("UPDATE journals SET signature_fault = 'x'")(data)
+    sql("UPDATE tickets SET region = 'x'")(data)
+    (data / "photos" / SHA256[:2] / SHA256).unlink()
+    kinds = {finding.what for finding in checked(storage, data).problems}
+    assert kinds >= {Problem.DATABASE_DAMAGED, Problem.TICKET_MISFILED, Problem.PHOTO_MISSING}
 
 
 def test_there_is_a_way_to_meet_every_problem() -> None:
