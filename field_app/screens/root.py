@@ -39,10 +39,15 @@ def NowhereKnown() -> ft.Control:
     )
 
 
-@component
-def EnrolAgain() -> ft.Control:
-    """A phone the office no longer knows is given a new key; everything on it stays."""
-    return Enrol(use_app(), None)
+def _enrolling_again(offered_key: str | None) -> Callable[[], ft.Control]:
+    """A phone the office no longer knows is given a new key; everything on it stays. `offered_key` is the one of the
+    link it was opened with since."""
+
+    @component
+    def EnrolAgain() -> ft.Control:
+        return Enrol(use_app(), offered_key)
+
+    return EnrolAgain
 
 
 def _of_one_visit(path: str, page: Callable[..., ft.Control], children: list[ft.Route] | None = None) -> ft.Route:
@@ -56,7 +61,7 @@ def _of_one_visit(path: str, page: Callable[..., ft.Control], children: list[ft.
     return ft.Route(path=path, component=PageOfVisit, children=children)
 
 
-def _routes() -> list[ft.Route]:
+def _routes(offered_key: str | None) -> list[ft.Route]:
     hand_over = [
         _of_one_visit("photo/:sha256", PhotoPage),
         _of_one_visit("signature", SignaturePage),
@@ -75,7 +80,7 @@ def _routes() -> list[ft.Route]:
         _of_one_visit("handed-back", HandedBackPage),
     ]
     return [
-        ft.Route(path="enrol", component=EnrolAgain),
+        ft.Route(path="enrol", component=_enrolling_again(offered_key)),
         ft.Route(path="sync", component=SyncPage, children=[ft.Route(path="attention", component=AttentionPage)]),
         ft.Route(
             path="me",
@@ -108,10 +113,15 @@ class _Held:
 def _Door(held: _Held, belonging: Belonging, offered_key: str | None, key: str = "") -> ft.Control:  # noqa: ARG001
     """Rendered again only when the phone comes to belong to somebody, or to nobody."""
     app = held.app
+    begun: ft.MutableRef[tuple[AppState, bool]] = ft.use_ref(None)
+    if begun.current is None or begun.current[0] is not app:
+        begun.current = (app, belonging.is_somebodys)
+    # The key by which the phone became somebody's in this session is used up.
+    unused_key = offered_key if begun.current[1] else None
     if not belonging.is_somebodys:
         # A list, as the router's: the page's views are one.
         return cast("ft.Control", [Enrol(app, offered_key)])
-    routes = _opening_routes() if isinstance(app, Opening) else _routes()
+    routes = _opening_routes() if isinstance(app, Opening) else _routes(unused_key)
     return current_app(app, lambda: ft.Router(routes, manage_views=True))
 
 

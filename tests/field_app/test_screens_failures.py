@@ -291,3 +291,28 @@ def test_an_enrolment_that_this_phone_could_not_keep_says_so(new_hand: Hand, mon
         await screen.tap("enrol-submit")
 
     new_hand.does(begin)
+
+
+@pytest.mark.parametrize("offered", [None, "abcdefgh12345678"])
+def test_a_phone_that_was_revoked_is_enrolled_again_with_the_key_of_the_link_it_is_opened_with(
+    hand: Hand, offered: str | None
+) -> None:
+    """Scanning the new QR code opens the app, which is somebody's already; the key is there where it is asked for."""
+    asked: list[bytes] = []
+
+    def office(request: httpx.Request) -> httpx.Response:
+        if request.url.path != "/sync/v1/enrol":
+            return httpx.Response(503)
+        asked.append(request.content)
+        return httpx.Response(200, content=encode(EnrolReply("device-1", "token-2", "t-chen", "陈志远", 0)))
+
+    hand.transport = httpx.MockTransport(office)
+
+    async def again(screen: Screen) -> None:
+        await screen.go("/enrol")
+        for _ in range(100):
+            await screen.settle()
+        assert screen.shows("enrol") is (offered is None)
+
+    hand.does(again, "/sync", offered_key=offered)
+    assert [b"abcdefgh12345678" in request for request in asked] == ([] if offered is None else [True])
