@@ -100,20 +100,26 @@ def _Typed(
     )
     return ft.Column(
         [
-            text.note(label, color=theme.INK, strong=True),
-            identified(identifier, shown.current, label=label),
-            # The client cuts off what is pasted or typed beyond the limit, and says nothing of it.
-            *(
+            # The client cuts off what is pasted or typed beyond the limit, and says nothing of it. It is said above the
+            # field, which so much text makes as high as the screen.
+            ft.Column(
                 [
-                    identified(
-                        f"{identifier}-full",
-                        text.note(app.words("form.full", limit=limit), color=theme.SAVED),
-                        live=True,
-                    )
-                ]
-                if is_full
-                else []
+                    text.note(label, color=theme.INK, strong=True),
+                    *(
+                        [
+                            identified(
+                                f"{identifier}-full",
+                                text.note(app.words("form.full", limit=limit), color=theme.SAVED),
+                                live=True,
+                            )
+                        ]
+                        if is_full
+                        else []
+                    ),
+                ],
+                spacing=0,
             ),
+            identified(identifier, shown.current, label=label),
         ],
         spacing=6,
         horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
