@@ -89,7 +89,10 @@ class Told:
                     not_before = made.earliest
 
     def _answers_are_known(self, entries: list[Entry]) -> None:
-        """What a technician has made of a refusal, where the desk still has that refusal."""
+        """What a technician has made of a refusal, where the desk still has that refusal. An office that was of a form
+        without refusals files them anew out of its journals, and nobody could answer there."""
+        if self._world.office.has_lost_its_key:
+            return
         refusals = self._world.office.look(
             lambda reading: reading.attention.refusals(open_only=False, newest=_EVERYTHING)
         )
