@@ -27,14 +27,17 @@ class Strokes:
         self.drawn = drawn
         self.width = 0
         self.height = 0
+        self._is_taken = False
+        """Whether the stroke being drawn is one of them."""
 
     def begin(self, x: float, y: float) -> None:
-        if len(self.drawn) < _MOST_STROKES:
+        self._is_taken = len(self.drawn) < _MOST_STROKES
+        if self._is_taken:
             self.drawn.append([self._inside(x, y)])
 
     def go_on(self, x: float, y: float) -> None:
         point = self._inside(x, y)
-        if self.drawn and len(self.drawn[-1]) < _MOST_POINTS and self.drawn[-1][-1] != point:
+        if self._is_taken and len(self.drawn[-1]) < _MOST_POINTS and self.drawn[-1][-1] != point:
             self.drawn[-1].append(point)
 
     def signature(self) -> Signature:

@@ -311,7 +311,7 @@ async def see(
         await attention.see_refusals_of(reader.person, waiting.device)
     else:
         assert waiting.refusal is not None, mark
-        await attention.see_refusal(reader.person, waiting.device, waiting.refusal.operation)
+        await attention.see_refusal(reader.person, waiting.refusal)
     live.devices_changed()
     if not reader.target:
         return Redirect(_address(None, chosen=mark), status_code=303)

@@ -127,10 +127,10 @@ class AttentionQueue:
     async def open_refusals(self, device: str) -> int:
         return await self._storage.read(lambda reading: reading.attention.count_refusals(device=device))
 
-    async def see_refusal(self, person: Person, device: str, operation: str) -> bool:
+    async def see_refusal(self, person: Person, refusal: Refusal) -> bool:
         """False where there is none such, or somebody has seen it before."""
         at_ms = milliseconds(self._clock.now())
-        return await self._storage.write(lambda writing: writing.attention.see(device, operation, person.id, at_ms))
+        return await self._storage.write(lambda writing: writing.attention.see(refusal, person.id, at_ms))
 
     async def see_refusals_of(self, person: Person, device: str) -> int:
         """All that a phone has open; how many."""

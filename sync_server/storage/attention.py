@@ -212,9 +212,11 @@ class Attention:
             ],
         )
 
-    def see(self, device: str, operation: str, person: str, at_ms: int) -> bool:
+    def see(self, refusal: Refusal, person: str, at_ms: int) -> bool:
         """Somebody at the desk has seen to it; False where there is none such, or somebody has before."""
-        wanted = (refusals.c.device == device) & (refusals.c.operation == operation) & refusals.c.seen_at_ms.is_(None)
+        # Not by the operation's id: what cannot be read has none, and two may come under the same.
+        wanted = (refusals.c.device == refusal.device) & (refusals.c.sequence == refusal.sequence)
+        wanted &= (refusals.c.hash == refusal.hash) & refusals.c.seen_at_ms.is_(None)
         seen = sa.update(refusals).where(wanted).values(seen_at_ms=at_ms, seen_by=person)
         return self._connection.execute(seen).rowcount > 0
 

@@ -468,3 +468,10 @@ def test_a_signature_keeps_to_its_pad() -> None:
     signature = strokes.signature()
     assert signature.strokes == (((0, 10), (300, 90), (100, 200)),)
     assert (signature.width, signature.height) == (300, 200)
+
+
+def test_a_stroke_too_many_leaves_the_signature_as_it_is() -> None:
+    strokes = Strokes([[(5, 5)] for _ in range(200)])
+    strokes.begin(90, 90)
+    strokes.go_on(95, 95)
+    assert strokes.signature().strokes == (((5, 5),),) * 200

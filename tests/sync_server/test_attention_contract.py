@@ -58,8 +58,8 @@ def test_a_refusal_is_open_until_somebody_has_dealt_with_it(any_storage: Storage
     any_storage.write_now(
         lambda writing: writing.attention.answer("phone", "t-chen", [Answered("op-2", "noted", "op-9")], 2000)
     )
-    assert any_storage.write_now(lambda writing: writing.attention.see("phone", "op-3", "p-lin", 3000))
-    assert not any_storage.write_now(lambda writing: writing.attention.see("phone", "op-3", "p-wu", 4000))
+    assert any_storage.write_now(lambda writing: writing.attention.see(a_refusal(3), "p-lin", 3000))
+    assert not any_storage.write_now(lambda writing: writing.attention.see(a_refusal(3), "p-wu", 4000))
     assert open_ones(any_storage) == ["op-4", "op-1"]
     assert open_ones(any_storage, newest=1, skip=1) == ["op-1"]
     assert open_ones(any_storage, device="another") == open_ones(any_storage, ticket="another") == []
@@ -76,6 +76,13 @@ def test_a_refusal_is_open_until_somebody_has_dealt_with_it(any_storage: Storage
     ) == ({"phone": 2}, 2, 4)
     assert any_storage.write_now(lambda writing: writing.attention.see_all("phone", "p-lin", 5000)) == 2
     assert open_ones(any_storage) == []
+
+
+def test_of_two_that_came_without_an_id_one_is_seen_at_a_time(any_storage: Storage) -> None:
+    one, other = (a_refusal(0, operation="", hash=letter * 64) for letter in "ab")
+    any_storage.write_now(lambda writing: writing.attention.refuse([one, other]))
+    assert any_storage.write_now(lambda writing: writing.attention.see(one, "p-lin", 3000))
+    assert any_storage.read_now(lambda reading: reading.attention.refusals()) == [other]
 
 
 def test_filing_again_changes_nothing_and_the_first_answer_stays(any_storage: Storage) -> None:
