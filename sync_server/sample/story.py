@@ -271,8 +271,8 @@ class _Telling:
             f"服务内容\n{day.year}年{day.month}月{day.day}日，{COMPANY}的{name}上门为您服务，单号 {ticket.number}。",
             f"产品\n{ticket.product.model} · {ticket.product.serial}",
             f"确认的问题\n{ticket.confirmed_problem}",
-            f"检查发现\n{ticket.found}",
-            f"处理内容\n{ticket.done}",
+            f"发现的情况\n{ticket.found}",
+            f"处理情况\n{ticket.done}",
         ]
         if shown:
             parts.append(f"照片\n服务前后照片共 {len(shown)} 张")
