@@ -84,8 +84,8 @@ TAKEN_OUT = """
 def test_a_rescue_file_made_in_a_browser_is_saved_and_opened_elsewhere(
     office: Office, open_browser: Callable[..., Chromium], tmp_path: Path
 ) -> None:
-    """Offline: the technician saves the file out of the page's dialog, and somebody with the office's key reads in it
-    what had not been received. Put aside, it counts for nothing."""
+    """Offline: the technician saves the file out of the page's dialog and says that it is there, and somebody with the
+    office's key reads in it what had not been received. Put aside, it counts for nothing."""
     browser = open_browser("technician")
     phone = AppOnScreen(browser.start())
     phone.open(office.enrolment_link("t-chen"))
@@ -119,6 +119,9 @@ rescuing = asyncio.ensure_future(phone.rescue())
     saved = tmp_path / "saved"
     downloading.value.save_as(saved)
     assert downloading.value.suggested_filename.endswith(".doorstep-rescue")
+    assert downloading.value.suggested_filename in phone.page.locator("#hand-on p").inner_text()
+    assert in_python(phone, "rescuing.done()") is False, "a tap is not yet a file"
+    phone.page.click("#hand-on-seen")
     assert in_python(phone, "(await rescuing).how.value") == "saved"
     assert in_python(phone, "phone.store.is_rescued()") is True
 

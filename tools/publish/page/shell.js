@@ -147,6 +147,7 @@ function handOn(name, blob) {
   const address = URL.createObjectURL(blob);
   const share = control('button', 'hand-on-share');
   const save = Object.assign(control('a', 'hand-on-save'), { href: address, download: name });
+  const seen = control('button', 'hand-on-seen');
   const cancel = control('button', 'hand-on-cancel');
   dialog.append(heading, text, ...(file ? [share] : []), save, cancel);
   document.body.append(dialog);
@@ -159,7 +160,13 @@ function handOn(name, blob) {
     share.onclick = () => navigator.share({ files: [file], title: name }).then(() => end('shared'), (fault) => {
       if (fault.name !== 'AbortError') share.remove();  // not here, then: saving is left
     });
-    save.onclick = () => setTimeout(() => end('saved'));
+    // Whether the browser has really written it no page is told; and the phone may be cleared once it is saved.
+    save.onclick = () => setTimeout(() => {
+      text.textContent = words['shell.hand-on.look'].replace('{name}', name);
+      save.textContent = words['shell.hand-on-save-again'];
+      save.before(seen);
+    });
+    seen.onclick = () => end('saved');
     cancel.onclick = () => end('cancelled');
     dialog.oncancel = () => end('cancelled');
     dialog.showModal();
