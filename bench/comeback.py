@@ -60,12 +60,14 @@ def measure(phones: int, turns: int) -> list[Turn]:
 def _turn(template: Path, data: Path, plans: Sequence[Plan]) -> Turn:
     operations = len(plans) * OPERATIONS_PER_ROUND
     data.mkdir()
+    serving.settle()
     raw_seconds = raw_sqlite.bare(data / "bare.db", plans)
     database = data / "doorstep.db"
     shutil.copy(template, database)
     latest = latest_position(database)
     phones = [comes_back(plan, latest) for plan in plans]
     with serving.doorstep(data) as served:
+        serving.settle()
         before = served.cpu_seconds()
         met = load.drive(served.address, phones)
         cpu_seconds = served.cpu_seconds() - before
@@ -73,6 +75,7 @@ def _turn(template: Path, data: Path, plans: Sequence[Plan]) -> Turn:
     _require_all_accepted(database, operations)
     again = data / "again.db"
     shutil.copy(template, again)
+    serving.settle()
     raw_seconds_in_our_tables = raw_sqlite.same_tables(again, database)
     _require_all_accepted(again, operations)
     return Turn(

@@ -36,6 +36,7 @@ def measure(*, photos: int, size_bytes: int, turns: int) -> PhotoFigures:
     for _ in range(turns):
         with tempfile.TemporaryDirectory(prefix="doorstep-bench-") as folder:
             with serving.bare_photos(Path(folder)) as served:
+                serving.settle()
                 met = load.drive(served.address, [_bare(part) for part in _dealt(pictures)])
             figures.bare_bytes_per_second.append(total / met.seconds)
         with tempfile.TemporaryDirectory(prefix="doorstep-bench-") as folder:
@@ -43,6 +44,7 @@ def measure(*, photos: int, size_bytes: int, turns: int) -> PhotoFigures:
             _enrol(data / "doorstep.db")
             with serving.doorstep(data) as served:
                 phones = [_uploads(part, f"token-{place}") for place, part in enumerate(_dealt(pictures))]
+                serving.settle()
                 met = load.drive(served.address, phones)
             _require_all_there(data / "photos", pictures)
             figures.bytes_per_second.append(total / met.seconds)

@@ -14,6 +14,11 @@ _READY_SECONDS = 60.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
+def settle() -> None:
+    """Have on the disk what earlier turns have written: it is busy with nothing else when the next one begins."""
+    os.sync()
+
+
 class Served:
     """A running server. What it used is read from /proc: Linux only, like the figures."""
 

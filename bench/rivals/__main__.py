@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from bench import comeback, lists, load, office, photos, race
+from bench import comeback, lists, load, office, photos, race, serving
 from bench.__main__ import PHOTO_BYTES, PHOTOS
 from bench.office import OPERATIONS_PER_ROUND, Plan
 from bench.report import Figure, Section, keep, spread, write_page
@@ -104,6 +104,7 @@ def _returned(start: Start, phones: int) -> Returned:
         cursor = rival.cursor()
         unheard: list[int] = []
         talks = [work.comes_back(rival, plan, cursor, unheard) for plan in plans]
+        serving.settle()
         before = rival.served.cpu_seconds()
         met = load.drive(rival.served.address, talks)
         return Returned(
@@ -239,6 +240,7 @@ def _photos(start: Start, turns: int) -> list[Figure]:
         with start() as rival:
             assert isinstance(rival, PocketBase)
             asked = [rival.photo(picture) for picture in pictures]
+            serving.settle()
             met = load.drive(
                 rival.served.address,
                 [load.in_turn(asked[place :: photos.CONNECTIONS]) for place in range(photos.CONNECTIONS)],
