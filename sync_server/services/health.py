@@ -198,13 +198,12 @@ class HealthWatch:
         async with self._looking:
             await self._drop_present()
             while True:
-                named, through = await self._storage.read(
-                    lambda reading: reading.tickets.photos_named_after(self._looked_through, _TICKETS_AT_ONCE)
+                missing, through = await self._photo_files.missing_of_tickets(
+                    self._storage, self._looked_through, _TICKETS_AT_ONCE
                 )
                 if through == self._looked_through:
                     return dict(self._missing)
-                present = await asyncio.to_thread(self._photo_files.present, named)
-                self._missing |= {sha256: operation for sha256, operation in named.items() if sha256 not in present}
+                self._missing |= missing
                 self._looked_through = through
 
     async def _drop_present(self) -> None:

@@ -208,6 +208,14 @@ class PhotoFiles:
         folder, is_file = str(self._photos), os.path.isfile  # it is asked for every photo there is
         return {each for each in sha256s if _SHA256.match(each) and is_file(f"{folder}/{each[:2]}/{each}")}
 
+    async def missing_of_tickets(self, storage: Storage, after: int, tickets: int) -> tuple[dict[str, str], int]:
+        """Of the photos that the next so many tickets behind a feed position name, those whose bytes are not here:
+        SHA-256 → the operation that named it; and where the last of these tickets stands, there, where there are none.
+        """
+        named, through = await storage.read(lambda reading: reading.tickets.photos_named_after(after, tickets))
+        present = await asyncio.to_thread(self.present, named)
+        return {sha256: operation for sha256, operation in named.items() if sha256 not in present}, through
+
     def media_type(self, sha256: str) -> str | None:
         """What the bytes themselves say; None where they have not arrived."""
         path = self.path(sha256)

@@ -198,11 +198,10 @@ class PhotoScrub:
         missing: dict[str, str] = {}
         position = 0
         while True:
-            named, through = await self._storage.read(partial(_photos_named_after, position))
+            found, through = await self._photo_files.missing_of_tickets(self._storage, position, _TICKETS_AT_ONCE)
             if through == position:
                 break
-            present = await asyncio.to_thread(self._photo_files.present, named)
-            missing |= {sha256: operation for sha256, operation in named.items() if sha256 not in present}
+            missing |= found
             position = through
             await asyncio.sleep(_TICKETS_PAUSE_SECONDS)
         origins = await self._storage.read(lambda reading: reading.attention.origins(missing.values()))
@@ -319,7 +318,3 @@ def faulty(reading: Reading, limit: int) -> list[FaultyPhoto]:
 
 def _ticket_naming(sha256: str, reading: Reading) -> str | None:
     return reading.scrubs.ticket_naming(sha256)
-
-
-def _photos_named_after(position: int, reading: Reading) -> tuple[dict[str, str], int]:
-    return reading.tickets.photos_named_after(position, _TICKETS_AT_ONCE)
