@@ -81,6 +81,16 @@ TAKEN_OUT = """
 """
 
 
+WATCH_FOR_THE_QUESTION = """
+    new MutationObserver((_, watching) => {
+      const seen = document.querySelector('#hand-on-seen');
+      if (!seen) return;
+      window.cameDisabled = seen.disabled;
+      watching.disconnect();
+    }).observe(document.body, { childList: true, subtree: true });
+"""
+
+
 def test_a_rescue_file_made_in_a_browser_is_saved_and_opened_elsewhere(
     office: Office, open_browser: Callable[..., Chromium], tmp_path: Path
 ) -> None:
@@ -114,13 +124,16 @@ rescuing = asyncio.ensure_future(phone.rescue())
     assert in_python(phone, "phone.store.is_rescued()") is False
 
     worker.evaluate("(code) => { self.pyodide.runPython(code); }", start)
+    phone.page.evaluate(WATCH_FOR_THE_QUESTION)
     with phone.page.expect_download() as downloading:
         phone.page.click("#hand-on-save")
     saved = tmp_path / "saved"
     downloading.value.save_as(saved)
     assert downloading.value.suggested_filename.endswith(".doorstep-rescue")
+    phone.page.locator("#hand-on-seen").wait_for()  # the page asks only after the browser has begun
     assert downloading.value.suggested_filename in phone.page.locator("#hand-on p").inner_text()
     assert in_python(phone, "rescuing.done()") is False, "a tap is not yet a file"
+    assert phone.page.evaluate("cameDisabled") is True, "it stands where the tap was, and there may be a second one"
     phone.page.click("#hand-on-seen")
     assert in_python(phone, "(await rescuing).how.value") == "saved"
     assert in_python(phone, "phone.store.is_rescued()") is True

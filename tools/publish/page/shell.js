@@ -165,6 +165,9 @@ function handOn(name, blob) {
       text.textContent = words['shell.hand-on.look'].replace('{name}', name);
       save.textContent = words['shell.hand-on-save-again'];
       save.before(seen);
+      // It stands where the tap was: the second of two quick ones is not yet somebody's word.
+      seen.disabled = true;
+      setTimeout(() => { seen.disabled = false; }, 1000);
     });
     seen.onclick = () => end('saved');
     cancel.onclick = () => end('cancelled');
