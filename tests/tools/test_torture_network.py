@@ -3,11 +3,13 @@
 import random
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 
+from tools.torture.killing import PATIENCE_SECONDS
 from tools.torture.network import Fault, Network
 
 REQUEST = bytes(range(256)) * 1200
@@ -54,11 +56,11 @@ def listener() -> Iterator[Listener]:
     listener.close()
 
 
-def ask(port: int, patience_seconds: float = 10) -> tuple[bytes, str]:
+def ask(port: int) -> tuple[bytes, str]:
     """What came of the reply, and how it ended."""
     received = b""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=patience_seconds) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
             connection.sendall(REQUEST)
             while len(received) < len(REPLY):
                 piece = connection.recv(65536)
@@ -106,14 +108,18 @@ def test_a_reply_is_lost_only_after_the_request_has_arrived(listener: Listener) 
 def test_a_black_hole_tells_nobody_until_all_is_calm(listener: Listener) -> None:
     """Whoever waits in it is cut off when the trouble ends, and gets through the next time."""
     relay = network(listener, Fault.BLACK_HOLE)
-    assert ask(relay.port, patience_seconds=0.3)[1] == "silence"
-    waiting = threading.Thread(target=ask, args=(relay.port, 60))
-    waiting.start()
-    while relay.struck[Fault.BLACK_HOLE] < 2:
-        pass
+    answers: list[tuple[bytes, str]] = []
+    waiting = [threading.Thread(target=lambda: answers.append(ask(relay.port))) for _ in range(CONNECTIONS)]
+    for each in waiting:
+        each.start()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while relay.struck[Fault.BLACK_HOLE] < CONNECTIONS:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     relay.calm()
-    waiting.join(30)
-    assert not waiting.is_alive()
+    for each in waiting:
+        each.join(PATIENCE_SECONDS)
+    assert [how for _, how in answers] == ["reset"] * CONNECTIONS, "not told of an end before"
     assert ask(relay.port) == (REPLY, "whole")
     relay.close()
 

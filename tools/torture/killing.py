@@ -38,6 +38,8 @@ PATIENCE_SECONDS = 120.0
 """For what takes a second or two: a start, one exchange when all is calm. Bounds a hang, measures nothing."""
 DELIVERIES = 20
 """How many whole exchanges it may take, when all is calm, until a phone has nothing left."""
+ENTRIES_AT_LEAST = 10
+"""Called saved on each phone, a photo among them, before the killing ends: on a slow machine a life is short."""
 
 _OFFICE_LIVES_SECONDS = 2.5
 _PHONE_LIVES_SECONDS = 1.0
@@ -227,7 +229,8 @@ class Torture:
         victims = [self._office, *self._phones]
         for victim in victims:
             self._start(victim)
-        while self.outcome.kills < kills and not self.outcome.faults:
+        while not (self._has_enough(kills) or self.outcome.faults):
+            assert self.outcome.kills < kills + 1000, "the phones record next to nothing"
             time.sleep(0.002)
             doomed = [victim for victim in victims if victim.is_to_die()]
             if doomed and self._dice.random() < _TOGETHER:
@@ -236,6 +239,12 @@ class Torture:
             if doomed:
                 self._kill_at_once(doomed)
                 progress(self.outcome)
+
+    def _has_enough(self, kills: int) -> bool:
+        return self.outcome.kills >= kills and all(
+            len(known.saved) >= ENTRIES_AT_LEAST and any(photo != "-" for _, photo in known.saved)
+            for known in self.known
+        )
 
     def _start(self, victim: Victim) -> None:
         if victim is self._office:

@@ -164,8 +164,9 @@ class _Connection:
                 piece = await self._strike(piece, writer)
             if piece and not self._is_swallowing:
                 await self._send(writer, piece)
-        with contextlib.suppress(OSError):
-            writer.write_eof()
+        if not self._is_swallowing:  # an end is something to be told, too
+            with contextlib.suppress(OSError):
+                writer.write_eof()
 
     async def _send(self, writer: asyncio.StreamWriter, piece: bytes) -> None:
         if self._fault is Fault.DELAYED:
