@@ -10,6 +10,7 @@ import logging
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -516,9 +517,9 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # the driver would begin transactions of its own, and deferred ones
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}").close()
+    _keep_a_log(connection)
     for pragma in (
-        f"busy_timeout = {_BUSY_MS}",
-        "journal_mode = WAL",
         "synchronous = FULL",
         "secure_delete = OFF",  # some systems' SQLite overwrites with zeros what it has moved elsewhere
         "foreign_keys = ON",
@@ -527,3 +528,18 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         f"wal_autocheckpoint = {_LOG_PAGES}",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _keep_a_log(connection: sqlite3.Connection) -> None:
+    """For this alone SQLite does not wait: of several who make a database at once, one would be let in and the others
+    turned away."""
+    until = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+        except sqlite3.OperationalError as fault:
+            if fault.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return

@@ -1,8 +1,13 @@
 """The revisions lead exactly to the tables the code speaks of, on both engines."""
 
+import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -33,6 +38,24 @@ def test_processes_that_start_at_once_do_not_get_in_each_others_way(open_databas
     with ThreadPoolExecutor(3) as pool:
         opened = [pool.submit(open_database) for _ in range(3)]
         assert [each.result().read_now(lambda reading: reading.feed.latest()) for each in opened] == [0, 0, 0]
+
+
+def test_whoever_opens_a_database_that_another_process_is_just_making_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it is made; SQLite by itself would say at once that it is locked."""
+    with closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waits: list[float] = []
+
+        def wait(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 3:
+                other.execute("COMMIT")
+
+        monkeypatch.setattr(time, "sleep", wait)
+        Storage.open(f"sqlite:///{tmp_path / 'new.db'}").close()
+    assert len(waits) == 3
 
 
 def test_what_was_merged_before_there_was_a_column_for_it_is_found(open_database: Callable[[], Storage]) -> None:
