@@ -1,6 +1,7 @@
 """An office that says what the test has written down, through real httpx: for answers a good office never gives."""
 
 import asyncio
+import random
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from shared_schema.sync_protocol import PROTOCOL, RoundReply, RoundRequest, Verd
 from shared_schema.wire import encode
 from tests.builders.clocks import StoryClock
 from tests.field_app.single_phone import SinglePhone
+from tests.simulation.loop import VirtualLoop
 
 T = TypeVar("T")
 
@@ -21,7 +23,10 @@ Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 
 
 class ScriptedOffice:
-    """Answers each request with the next line of the script; past its end like an office with nothing to say."""
+    """Answers each request with the next line of the script; past its end like an office with nothing to say.
+
+    The engine's pauses and its patience pass on the loop's own time: however slow the machine is, nothing runs out.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.script: list[Answer] = []
@@ -31,7 +36,7 @@ class ScriptedOffice:
         client = httpx.AsyncClient(base_url="http://office.test", transport=httpx.MockTransport(self._answer))
         self.service = OfficeOverHttp(client, self.phone.store)
         self.engine = SyncEngine(self.phone.store, self.service, self.phone.device)
-        self._runner = asyncio.Runner()
+        self._runner = asyncio.Runner(loop_factory=lambda: VirtualLoop(random.Random(0)))
 
     @property
     def clock(self) -> StoryClock:
