@@ -6,6 +6,7 @@ identifiers of field_app.components.identifiers, and pressed by dispatching the 
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
@@ -24,6 +25,8 @@ from flet.messaging.protocol import (
 )
 from flet.messaging.session import Session
 from flet.pubsub.pubsub_hub import PubSubHub
+
+from tests.simulation.loop import VirtualLoop
 
 T = TypeVar("T")
 
@@ -224,6 +227,8 @@ def _words(control: Any) -> Iterator[str]:
 
 
 def in_a_loop(work: Coroutine[Any, Any, T]) -> T:
+    """The app's own pauses pass there only while nobody does anything: a slow machine brings none to its end."""
+
     async def whole() -> T:
         try:
             return await work
@@ -233,4 +238,5 @@ def in_a_loop(work: Coroutine[Any, Any, T]) -> T:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
 
-    return asyncio.run(whole())
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(random.Random(0))) as runner:
+        return runner.run(whole())
