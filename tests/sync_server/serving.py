@@ -9,7 +9,12 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from litestar import Litestar
 
-_PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 120.0
+"""Until what does not come is called missing. Nothing is measured by it: a machine may be slow."""
+
+READ_BEFORE_ITS_END = 100_000
+"""How many bytes of a body that breaks off there the office is sure to keep. Of less than 64 kB, uvicorn drops what
+nobody has asked for when it meets the end; of more than 256 kB, what has come while the first were written down."""
 
 
 @contextlib.contextmanager
@@ -26,12 +31,12 @@ def served(app: Litestar, port: int = 0) -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(_PATIENCE_SECONDS)
+        thread.join(PATIENCE_SECONDS)
         listening.close()
         assert not thread.is_alive()
 
 
-def until(happened: Callable[[], bool], seconds: float = _PATIENCE_SECONDS) -> None:
+def until(happened: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
     """Wait for something that another thread or process brings about."""
     deadline = time.monotonic() + seconds
     while not happened():

@@ -301,6 +301,16 @@
     body.classList.toggle("with-panel", chosen !== null);
   }
 
+  // What was typed is looked for after a while, and a ticket may have been opened by then: the address goes on saying which.
+  document.addEventListener("htmx:beforeHistoryUpdate", (event) => {
+    const { target, history } = event.detail;
+    const chosen = find("#panel:not([hidden]) #ticket");
+    if (target.id !== "list" || !chosen) return;
+    const address = new URL(history.path, window.location.href);
+    address.searchParams.set("chosen", chosen.dataset.id);
+    history.path = address.pathname + address.search;
+  });
+
   function closePanel() {
     const panel = find("#panel");
     if (!panel || panel.hidden) return false;
