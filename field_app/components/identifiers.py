@@ -17,7 +17,8 @@ own element is an `input` or `textarea` inside the identified one.
     forms        problem-words problem-submit · note-text note-submit · wait-words wait-submit wait-parts
                  wait-customer · finish-found finish-done finish-submit
     photo        photo
-    camera       camera · camera-shutter · camera-gallery · camera-done · camera-message · camera-count
+    camera       camera · camera-starting (until the shutter does something) · camera-shutter · camera-gallery ·
+                 camera-done · camera-message · camera-count
     hand-over    hand-over · statement · rating-1…rating-5 · comment · signer · accept · object · hand-back
     signature    signature · signature-pad · signature-clear · signature-clear-sure · signature-submit
     objection    objection · objection-words · objection-photo · objection-submit

@@ -209,7 +209,7 @@ def _starting(app: AppState) -> ft.Control:
         ft.Column(
             [
                 ft.ProgressRing(width=28, height=28, stroke_width=2, color=_WHITE),
-                text.note(app.words("camera.starting"), color=_QUIET),
+                identified("camera-starting", text.note(app.words("camera.starting"), color=_QUIET)),
             ],
             alignment=ft.MainAxisAlignment.CENTER,
             horizontal_alignment=ft.CrossAxisAlignment.CENTER,

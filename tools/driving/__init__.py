@@ -152,14 +152,17 @@ class Chromium:
             stderr=subprocess.DEVNULL,
         )
         port = until(lambda: told.exists() and told.read_text().partition("\n")[0], "the browser's debugging port")
-        self._connection = self._playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}")
+        self._connection = self._playwright.chromium.connect_over_cdp(
+            f"http://127.0.0.1:{port}", timeout=PATIENCE_SECONDS * 1000
+        )
         self.context: BrowserContext = self._connection.contexts[0]
         self.context.set_default_timeout(PATIENCE_SECONDS * 1000)
         self.context.on("request", self._requested)
         self.context.on("response", self._answered)
         self.context.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
         self.context.on("weberror", lambda fault: self.said.append(f"error: {fault.error}"))
-        page = self.context.pages[0]
+        # The port may be open before the first window is.
+        page = self.context.pages[0] if self.context.pages else self.context.wait_for_event("page")
         page.set_viewport_size({"width": width, "height": height})
         return page
 
@@ -222,6 +225,14 @@ REMEMBER_PICTURES = """
 """Notes the SHA-256 of every picture the camera gives, before the app has it."""
 
 
+WAKE = """
+  () => {
+    const placeholder = document.querySelector('flt-semantics-placeholder');
+    if (!placeholder || document.getElementById('shell')) return false;
+    placeholder.click();
+    return true;
+  }
+"""
 IDENTIFIERS = """
   () => [...document.querySelectorAll('[flt-semantics-identifier]')]
     .map((element) => element.getAttribute('flt-semantics-identifier'))
@@ -252,9 +263,8 @@ class AppOnScreen:
         The web engine forgets the identifiers of what changes (field_app.components.identifiers), and what is drawn
         under the shell does.
         """
-        self.page.wait_for_selector("flt-semantics-placeholder", state="attached")
-        self.page.wait_for_selector("#shell", state="detached")
-        self.page.evaluate("document.querySelector('flt-semantics-placeholder').click()")
+        # At once in one document: a newer version that has just taken over may load the page again (shell.js).
+        self.page.wait_for_function(WAKE)
 
     def find(self, identifier: str) -> Locator:
         return self.page.locator(f"[flt-semantics-identifier='{identifier}']")
@@ -321,13 +331,13 @@ class AppOnScreen:
         until(lambda: self.words("next-action") != before, f"what follows {before!r}")
 
     def take_picture(self) -> None:
-        """Press the shutter until it has given a picture (it does nothing while the camera starts); see it kept."""
-        before = self._pictures()
-        while self._pictures() == before:
-            self.tap("camera-shutter")
-            with contextlib.suppress(AssertionError):
-                until(lambda: self._pictures() > before, "a picture", 3)
-        self.reads("camera-count", str(self._pictures() - before))
+        """Press the shutter, once and not before the camera has started; see the picture kept."""
+        self.see("camera")
+        self.find("camera-starting").wait_for(state="detached")
+        before, kept = self._pictures(), self.words("camera-count")
+        self.tap("camera-shutter")
+        until(lambda: self._pictures() > before, "a picture")
+        until(lambda: self.words("camera-count") != kept, "the picture among those that are kept")
 
     def _pictures(self) -> int:
         number: int = self.page.evaluate("window.picturesGiven.length")
