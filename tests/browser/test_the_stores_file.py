@@ -115,6 +115,7 @@ def test_what_a_browser_flushes_and_when_saves_the_file_at_every_point(
 ) -> None:
     phone = AppOnScreen(open_browser("technician").start())
     phone.open(f"{office.address}/app/")
+    phone.see("enrol")  # from now on the app leaves its own store alone
     worker = until(lambda: phone.page.workers[0] if phone.page.workers else None, "the worker Python runs in")
     worker.evaluate(KEEP_WHAT_IS_DONE)
     do_in_python(phone, A_STORE_OF_ITS_OWN)
@@ -139,6 +140,7 @@ def test_what_a_browser_wrote_only_in_part_is_told_and_counts_as_no_more_than_it
     same, and can be opened once more on the same page."""
     phone = AppOnScreen(open_browser("technician").start())
     phone.open(f"{office.address}/app/")
+    phone.see("enrol")  # from now on the app leaves its own store alone
     worker = until(lambda: phone.page.workers[0] if phone.page.workers else None, "the worker Python runs in")
     worker.evaluate(WRITES_IN_PART)
     do_in_python(phone, "import js\n" + A_WRITE_IN_PART)
