@@ -22,7 +22,7 @@ from sync_server.app import create_app
 from sync_server.settings import Settings
 from sync_server.storage import Storage
 from tests.sync_server.office import CHEN, Office, StandingClock
-from tests.sync_server.serving import served, until
+from tests.sync_server.serving import PATIENCE_SECONDS, READ_BEFORE_ITS_END, served, until
 
 PHOTO = b"\xff\xd8\xff\xe0" + random.Random(1).randbytes(3_000_000)
 PIECE = {"Content-Type": "application/offset+octet-stream"}
@@ -34,7 +34,7 @@ class Client:
     def __init__(self, url: str, token: str) -> None:
         self.url = url
         self.headers = {"Authorization": f"Bearer {token}", "Tus-Resumable": "1.0.0"}
-        self.http = httpx.Client(headers=self.headers, timeout=20)
+        self.http = httpx.Client(headers=self.headers, timeout=PATIENCE_SECONDS)
 
     def creates(self, data: bytes, **headers: str) -> httpx.Response:
         return self.brings(data, b"", headers)
@@ -120,9 +120,9 @@ def test_a_connection_cut_in_the_middle_keeps_what_arrived(client: Client) -> No
     head = [f"PATCH {where.path} HTTP/1.1", "Host: office", "Upload-Offset: 0", f"Content-Length: {len(PHOTO)}"]
     head += [f"{name}: {value}" for name, value in (client.headers | PIECE).items()]
     with socket.create_connection((where.hostname, where.port)) as connection:
-        connection.sendall("\r\n".join([*head, "", ""]).encode() + PHOTO[:1_000_000])
-    until(lambda: client.offset(upload) == 1_000_000)
-    assert client.patches(upload, 1_000_000, PHOTO[1_000_000:]).status_code == 204
+        connection.sendall("\r\n".join([*head, "", ""]).encode() + PHOTO[:READ_BEFORE_ITS_END])
+    until(lambda: client.offset(upload) == READ_BEFORE_ITS_END)
+    assert client.patches(upload, READ_BEFORE_ITS_END, PHOTO[READ_BEFORE_ITS_END:]).status_code == 204
 
 
 def test_more_than_the_length_is_never_taken(client: Client) -> None:
@@ -133,7 +133,7 @@ def test_more_than_the_length_is_never_taken(client: Client) -> None:
 
 
 def test_options_needs_no_version_and_names_versions_and_extensions(client: Client) -> None:
-    answer = httpx.options(client.url)
+    answer = httpx.options(client.url, timeout=PATIENCE_SECONDS)
     assert answer.status_code in {200, 204}
     assert "1.0.0" in answer.headers["Tus-Version"].split(",")
     assert int(answer.headers["Tus-Max-Size"]) > 0
@@ -185,7 +185,7 @@ def test_a_length_that_is_no_whole_number_is_refused(client: Client, length: str
 
 
 def test_a_length_beyond_the_maximum_is_413(client: Client) -> None:
-    most = int(httpx.options(client.url).headers["Tus-Max-Size"])
+    most = int(httpx.options(client.url, timeout=PATIENCE_SECONDS).headers["Tus-Max-Size"])
     assert client.creates(PHOTO, **{"Upload-Length": str(most + 1)}).status_code == 413
 
 
@@ -211,7 +211,7 @@ def test_creation_takes_a_part_along_and_the_rest_follows(client: Client) -> Non
 
 
 def test_sha1_at_least_is_supported_and_every_algorithm_announced_works(client: Client) -> None:
-    announced = httpx.options(client.url).headers["Tus-Checksum-Algorithm"].split(",")
+    announced = httpx.options(client.url, timeout=PATIENCE_SECONDS).headers["Tus-Checksum-Algorithm"].split(",")
     assert "sha1" in announced
     upload = client.created(PHOTO)
     for at, algorithm in enumerate(announced):

@@ -31,7 +31,7 @@ from sync_server.settings import Settings
 from sync_server.storage import Storage, StorageUnavailable
 from sync_server.sync import uploads
 from tests.sync_server.office import CHEN, WANG, Office, Phone, StandingClock
-from tests.sync_server.serving import served, until
+from tests.sync_server.serving import PATIENCE_SECONDS, READ_BEFORE_ITS_END, served, until
 
 BYTES = {"Content-Type": "application/offset+octet-stream"}
 
@@ -77,7 +77,7 @@ class Sender:
         self.url = f"{address}/sync/v1/uploads"
         self.device = phone.journal.device
         self.headers = {"Authorization": f"Bearer {phone.token}", "Tus-Resumable": "1.0.0"}
-        self.http = httpx.Client(headers=self.headers, timeout=20)
+        self.http = httpx.Client(headers=self.headers, timeout=PATIENCE_SECONDS)
 
     def ask(self, size: int | str | None, digest: str, **headers: str) -> httpx.Response:
         """Creation."""
@@ -153,7 +153,7 @@ def test_a_client_we_did_not_write_delivers_a_photo(
 
 def test_the_office_says_what_it_speaks(phone: Sender) -> None:
     """OPTIONS needs no token: a client asks before it has anything to lose."""
-    answer = httpx.options(phone.url)
+    answer = httpx.options(phone.url, timeout=PATIENCE_SECONDS)
     assert answer.status_code == 204
     assert answer.headers["Tus-Version"] == "1.0.0"
     assert answer.headers["Tus-Max-Size"] == str(PHOTO_BYTES)
@@ -170,7 +170,7 @@ def test_every_answer_names_the_version(phone: Sender) -> None:
         phone.http.head(upload),
         phone.send(upload, 5, b"x"),
         phone.http.head(f"{phone.url}/{'0' * 32}"),
-        httpx.post(phone.url, headers={"Tus-Resumable": "1.0.0"}),
+        httpx.post(phone.url, headers={"Tus-Resumable": "1.0.0"}, timeout=PATIENCE_SECONDS),
     ):
         assert answer.headers["Tus-Resumable"] == "1.0.0", answer
         assert answer.headers["Cache-Control"] == "no-store"
@@ -248,12 +248,12 @@ def test_what_is_brought_whole_and_is_no_picture_is_set_aside(
 
 
 def test_a_creation_cut_in_the_middle_of_its_photo_keeps_what_came(phone: Sender, settings: Settings) -> None:
-    data = a_picture(200)
-    with phone.start_bringing(data, data[:10_000]):
+    data, cut_at = a_picture(400), READ_BEFORE_ITS_END
+    with phone.start_bringing(data, data[:cut_at]):
         pass
-    until(lambda: phone.ask(len(data), sha256(data)).headers["Upload-Offset"] == "10000")
+    until(lambda: phone.ask(len(data), sha256(data)).headers["Upload-Offset"] == str(cut_at))
     upload = phone.begin(data)
-    assert phone.send(upload, 10_000, data[10_000:]).status_code == 204
+    assert phone.send(upload, cut_at, data[cut_at:]).status_code == 204
     assert received(settings, data)
 
 
@@ -383,7 +383,7 @@ def test_only_so_many_photos_are_asked_about_and_only_by_their_hashes(phone: Sen
 
 
 def test_nobody_without_a_phone_asks_what_the_office_has(phone: Sender) -> None:
-    answer = httpx.post(f"{phone.address}/sync/v1/photos/unheld", json={"photos": []})
+    answer = httpx.post(f"{phone.address}/sync/v1/photos/unheld", json={"photos": []}, timeout=PATIENCE_SECONDS)
     assert (answer.status_code, code(answer)) == (401, "device-unknown")
 
 
@@ -392,9 +392,8 @@ def test_nobody_without_a_phone_asks_what_the_office_has(phone: Sender) -> None:
 
 def test_a_connection_cut_in_the_middle_is_resumed_where_it_broke(phone: Sender, settings: Settings) -> None:
     """The technician drives into a tunnel after half the photo."""
-    data = a_picture(700)
+    data, half = a_picture(400), READ_BEFORE_ITS_END
     upload = phone.begin(data)
-    half = len(data) // 2
     phone.start_sending(upload, 0, len(data), data[:half]).close()
     until(lambda: phone.offset(upload) == half)
     until(lambda: phone.send(upload, half, data[half:]).status_code == 204)
@@ -650,15 +649,18 @@ def test_damaged_files_are_never_cleared_away(phone: Sender, settings: Settings,
 # -- several at once ---------------------------------------------------------------------------------------------------
 
 
-def test_two_connections_do_not_write_the_same_upload(phone: Sender, settings: Settings) -> None:
+def test_two_connections_do_not_write_the_same_upload(
+    phone: Sender, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The first is still sending: the second is told to wait (423) and the first is not disturbed."""
-    data = a_picture(400)
+    monkeypatch.setattr(uploads, "_SILENT_SECONDS", PATIENCE_SECONDS)  # whatever else keeps its thread waiting
+    data, begun = a_picture(700), uploads._BLOCK + 10_000
     upload = phone.begin(data)
-    first = phone.start_sending(upload, 0, len(data), data[:10_000])
+    first = phone.start_sending(upload, 0, len(data), data[:begun])
     stop = threading.Event()
 
     def dribble() -> None:
-        at = 10_000
+        at = begun
         while not stop.wait(0.02):
             first.sendall(data[at : at + 10])
             at += 10
@@ -667,7 +669,7 @@ def test_two_connections_do_not_write_the_same_upload(phone: Sender, settings: S
     sending = threading.Thread(target=dribble)
     sending.start()
     try:
-        until(lambda: phone.offset(upload) == 0)
+        until(lambda: phone.offset(upload) > 0)  # so it is the first that is writing
         answer = phone.send(upload, 0, data)
         assert (answer.status_code, code(answer)) == (423, "upload-locked")
         assert int(answer.headers["Retry-After"]) > 0
@@ -703,7 +705,7 @@ def test_a_client_that_stalls_is_let_go(phone: Sender, settings: Settings, monke
     data = a_picture(400)
     upload = phone.begin(data)
     connection = phone.start_sending(upload, 0, len(data), data[:10_000])
-    connection.settimeout(10)
+    connection.settimeout(PATIENCE_SECONDS)
     answer = connection.recv(10_000)
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"upload-offset: 10000" in answer.lower()
@@ -780,7 +782,8 @@ def test_without_a_token_there_is_nothing(phone: Sender, storage: Storage) -> No
         {"Authorization": "Bearer wrong"},
         {"Authorization": "Basic " + phone.headers["Authorization"]},
     ):
-        answer = httpx.post(phone.url, headers=headers | {"Tus-Resumable": "1.0.0", "Upload-Length": "5"})
+        more = {"Tus-Resumable": "1.0.0", "Upload-Length": "5"}
+        answer = httpx.post(phone.url, headers=headers | more, timeout=PATIENCE_SECONDS)
         assert (answer.status_code, code(answer)) == (401, "device-unknown")
     storage.write_now(lambda writing: writing.people.revoke_device(phone.device, 1, "p-lin", "手机丢失"))
     until(lambda: phone.http.head(upload).headers.get("Doorstep-Problem") == "device-revoked")
