@@ -17,6 +17,7 @@ from sync_server.storage.tickets import TicketFilter
 from tests.builders.tickets import a_request
 from tests.sync_server.desk_browser import signed_in
 from tests.sync_server.office import CHEN, LIN, WANG, Office, new_id, verdicts_of
+from tests.sync_server.serving import PATIENCE_SECONDS
 from tests.sync_server.test_uploads import Sender, a_picture, address, phone, received, sha256
 
 __all__ = ["address", "phone"]
@@ -138,7 +139,7 @@ def _all_at_once(count: int, work: Callable[[httpx.Client], int]) -> list[int]:
     ready = threading.Barrier(count)
 
     def one() -> None:
-        with httpx.Client(timeout=20, verify=False) as http:
+        with httpx.Client(timeout=PATIENCE_SECONDS, verify=False) as http:
             ready.wait()
             answers.append(work(http))
 

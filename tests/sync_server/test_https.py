@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.sync_server.serving import PATIENCE_SECONDS
 from tests.sync_server.test_serve import doorstep
 
 # A certificate for localhost that nobody trusts, valid until 2126; its key is public here and protects nothing.
@@ -39,9 +40,9 @@ def test_with_a_certificate_the_office_speaks_https(tmp_path: Path) -> None:
         assert process.stdout is not None
         address = process.stdout.readline().split()[-1]
         assert address.startswith("https://")
-        with httpx.Client(verify=trusting, timeout=10) as client:
+        with httpx.Client(verify=trusting, timeout=PATIENCE_SECONDS) as client:
             assert client.get(f"{address}/health").json() == {"status": "ok"}
             assert "Secure" in client.get(f"{address}/sign-in").headers["set-cookie"]
-        with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 10) as plain:
+        with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), PATIENCE_SECONDS) as plain:
             plain.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert b"status" not in plain.recv(1000)

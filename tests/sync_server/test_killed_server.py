@@ -35,6 +35,7 @@ from sync_server.settings import Settings
 from sync_server.storage import Storage
 from sync_server.storage.journal import OFFICE
 from tests.sync_server.office import CHEN, LIN, WANG, Journal, Office, Phone, new_id
+from tests.sync_server.serving import PATIENCE_SECONDS
 
 KILLS = 3
 SESSION = "token-of-a-dispatcher"
@@ -72,7 +73,7 @@ class Sender:
         try:
             while not (self.running.is_over and self.is_done()):
                 try:
-                    with httpx.Client(base_url=self.running.address, timeout=5, verify=False) as http:
+                    with httpx.Client(base_url=self.running.address, timeout=PATIENCE_SECONDS, verify=False) as http:
                         while not (self.running.is_over and self.is_done()):
                             self.send(http)
                 except httpx.TransportError:
@@ -219,11 +220,12 @@ def test_whatever_was_acknowledged_before_a_kill_is_there_once_after_it(data: Pa
                 time.sleep(random.uniform(0.3, 0.9))
                 process.send_signal(signal.SIGKILL)
                 process.wait()
+                running.address = ""  # the system gives its port to anybody, another test's office included
                 _is_sound_as_left(data)
                 continue
             running.is_over = True
             for sender in senders:
-                sender.thread.join(20)
+                sender.thread.join(PATIENCE_SECONDS)
                 assert sender.fault is None, sender.fault
                 assert not sender.thread.is_alive(), sender
     _is_sound(data / "doorstep.db")

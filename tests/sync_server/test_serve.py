@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from sync_server.settings import Settings, SettingUnusable, from_environment
+from tests.sync_server.serving import PATIENCE_SECONDS
 
 
 @contextmanager
@@ -37,12 +38,14 @@ def test_it_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     with doorstep("serve", "--port", "0", "--data", str(tmp_path / "data")) as process:
         assert process.stdout is not None
         address = process.stdout.readline().split()[-1]
-        assert httpx.get(f"{address}/health", timeout=10).json() == {"status": "ok"}
-        assert httpx.get(f"{address}/nowhere", timeout=10).status_code in {303, 404}
-        refused = httpx.post(f"{address}/sync/v1/round", headers={"Authorization": "Bearer none"}, timeout=10)
+        assert httpx.get(f"{address}/health", timeout=PATIENCE_SECONDS).json() == {"status": "ok"}
+        assert httpx.get(f"{address}/nowhere", timeout=PATIENCE_SECONDS).status_code in {303, 404}
+        refused = httpx.post(
+            f"{address}/sync/v1/round", headers={"Authorization": "Bearer none"}, timeout=PATIENCE_SECONDS
+        )
         assert refused.status_code == 401
         process.send_signal(signal.SIGTERM)
-        _, complaints = process.communicate(timeout=15)
+        _, complaints = process.communicate(timeout=PATIENCE_SECONDS)
         assert (process.returncode, complaints) == (0, "")
     assert (tmp_path / "data" / "doorstep.db").exists()
     assert not (tmp_path / "data" / "doorstep.db-wal").exists(), "the database was closed"
@@ -54,13 +57,13 @@ def test_whoever_has_not_sent_a_request_yet_does_not_keep_it_from_stopping(tmp_p
     with doorstep("serve", "--port", "0", "--data", str(tmp_path / "data")) as process:
         assert process.stdout is not None
         where = urlsplit(process.stdout.readline().split()[-1])
-        with socket.create_connection((where.hostname, where.port), timeout=10) as stalled:
+        with socket.create_connection((where.hostname, where.port), timeout=PATIENCE_SECONDS) as stalled:
             head = "POST /sync/v1/enrol HTTP/1.1\r\nHost: office\r\nContent-Length: 1000\r\n"
             stalled.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
             assert b"100 Continue" in stalled.recv(1000), "the office waits for the body"
             stalled.sendall(b"{")
             process.send_signal(signal.SIGTERM)
-            _, complaints = process.communicate(timeout=15)
+            _, complaints = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, complaints) == (0, "")
 
 
@@ -68,7 +71,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with doorstep("serve", "--port", str(port), "--data", str(tmp_path)) as process:
-            _, complaint = process.communicate(timeout=15)
+            _, complaint = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 1
     assert str(port) in complaint
     assert "Traceback" not in complaint
@@ -88,7 +91,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
 )
 def test_what_it_cannot_start_with_is_said_in_a_line(tmp_path: Path, environment: dict[str, str]) -> None:
     with doorstep("serve", **({"DOORSTEP_DATA": str(tmp_path)} | environment)) as process:
-        _, complaint = process.communicate(timeout=15)
+        _, complaint = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode in {1, 2}
     assert complaint.startswith("doorstep: ")
     assert "Traceback" not in complaint
