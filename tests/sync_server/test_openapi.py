@@ -32,7 +32,7 @@ from sync_server.storage import Storage
 from sync_server.sync.description import description
 from tests.sync_server.desk_browser import signed_in
 from tests.sync_server.office import CHEN, Office, StandingClock
-from tests.sync_server.serving import served
+from tests.sync_server.serving import PATIENCE_SECONDS, served
 
 SEED = int(os.environ.get("SCHEMATHESIS_SEED", "20260302"))
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "25"))
@@ -49,6 +49,7 @@ schema = schemathesis.openapi.from_dict(
     config=schemathesis.Config.from_dict(
         {
             "seed": SEED,
+            "request-timeout": PATIENCE_SECONDS,
             "checks": {
                 "negative_data_rejection": {"expected-statuses": REFUSED},
                 "missing_required_header": {"expected-statuses": REFUSED},
@@ -85,7 +86,8 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         Office(storage, clock, None).phone(CHEN)  # type: ignore[arg-type]
         with served(create_app(settings, storage, clock)) as address:
             headers = CHEN_S_PHONE | {"Tus-Resumable": "1.0.0", "Upload-Length": str(len(PHOTO))}
-            begun = httpx.post(f"{address}/sync/v1/uploads", headers=headers | {"Upload-Metadata": metadata(PHOTO)})
+            headers |= {"Upload-Metadata": metadata(PHOTO)}
+            begun = httpx.post(f"{address}/sync/v1/uploads", headers=headers, timeout=PATIENCE_SECONDS)
             yield Served(address, begun.headers["Location"].rpartition("/")[2])
 
 
@@ -94,7 +96,7 @@ def metadata(photo: bytes) -> str:
 
 
 @schema.parametrize()
-@hypothesis.settings(max_examples=EXAMPLES, deadline=None)
+@hypothesis.settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 @hypothesis.seed(SEED)
 def test_every_answer_is_as_described(case: schemathesis.Case[Any], office: Served) -> None:
     """As a phone that is known here."""

@@ -501,7 +501,10 @@ def _frames(file: bytes) -> list[bytes]:
 
 
 @hypothesis_settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    derandomize=True,
 )
 @given(place=st.integers(0, 10**6), byte=st.integers(1, 255), cut=st.booleans())
 def test_any_damage_is_told_and_leaves_nothing_behind(desk: Desk, place: int, byte: int, cut: bool) -> None:

@@ -28,7 +28,10 @@ SEED = int(os.environ.get("FUZZ_SEED", "20260302"))
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
 
 patient = settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    database=None,
 )
 
 POISON = [
