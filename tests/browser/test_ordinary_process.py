@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from tools.driving import ROOT, AppOnScreen, Chromium, Office, until
+from tools.driving import PATIENCE_SECONDS, ROOT, AppOnScreen, Chromium, Office, until
 from tools.side_by_side import free_port
 
 
@@ -41,7 +41,7 @@ def test_the_same_app_runs_in_an_ordinary_process(
         phone.see("received-by-office")
     finally:
         app.terminate()
-        app.wait(30)
+        app.wait(PATIENCE_SECONDS)
     with closing(sqlite3.connect(tmp_path / "development" / "phone" / "store.db")) as store:
         assert store.execute("SELECT count(*) FROM journal WHERE state = 'accepted'").fetchone() == (1,)
 

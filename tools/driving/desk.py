@@ -64,8 +64,10 @@ class Desk:
         ):
             field = page.locator(f"#act-form [name={name}]")
             if field.input_value() != value:
-                with page.expect_response("**/technicians*"):  # who is free then is looked up again
-                    field.fill(value)
+                # Who is free then is looked up again, and stands in the place of those who may be chosen now.
+                page.evaluate("document.getElementById('technicians').dataset.before = ''")
+                field.fill(value)
+                page.wait_for_selector("#technicians:not([data-before])")
         page.check(f"#act-form [name=technician][value={technician}]", force=True)
         self._do()
 
