@@ -38,9 +38,14 @@ SOON_SECONDS = 0.5
 _NAMED_SQLITE = sqlite.dialect(paramstyle="named")
 _READERS = 4
 _BUSY_MS = 30_000
-_LOG_PAGES = 10_000
-"""How long SQLite's log gets, 40 MB, before its pages are copied into the database: when very much comes at once most
-pages change many times, and are copied once, not after each transaction."""
+_LOG_PAGES = 20_000
+"""How long SQLite's log gets, 80 MB, before a transaction has to wait while its pages are copied into the database. When
+very much comes at once most pages change many times, and are copied once, not after each transaction; and that when it
+is quiet again."""
+_QUIET_SECONDS = 1.0
+"""After so long without a write the log's pages are copied, which nobody waits for then..."""
+_WORTH_COPYING = 100
+"""...where so many writes have been made since: of a few, most pages will soon change again."""
 _ATTEMPTS = 8
 _RETRYABLE = {"40001", "40P01"}
 """PostgreSQL: serialization failure, deadlock detected. The transaction left nothing behind and may be made again."""
@@ -163,7 +168,7 @@ class Storage:
         leaves one that is there as long as the power is, and phones are about to be told that it is held."""
         connection = self._writing.raw_connection()
         try:
-            connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+            _copy_log(connection.driver_connection)
         except sqlite3.OperationalError as fault:
             if fault.sqlite_errorcode != sqlite3.SQLITE_FULL:  # then the log has been flushed, which is done first
                 raise StorageUnavailable(str(fault)) from fault
@@ -267,7 +272,7 @@ class Storage:
     def write_waiting(self) -> bool:
         """Make the writes that wait, as many as share a transaction; whether there were any. See `on_waiting`."""
         assert self._writer is None, "the writer's thread does this"
-        group, _ = self._next_group(block=False)
+        group, _ = self._next_group(within=0)
         if group:
             self._write_group(group)
         return bool(group)
@@ -331,18 +336,32 @@ class Storage:
     # -- the writer's thread -------------------------------------------------------------------------------------------
 
     def _write_forever(self) -> None:
+        not_copied = 0
         is_closing = False
         while not is_closing:
-            group, is_closing = self._next_group(block=True)
+            is_worth_copying = self.is_embedded and not_copied >= _WORTH_COPYING
+            group, is_closing = self._next_group(within=_QUIET_SECONDS if is_worth_copying else None)
             if group:
                 self._write_group(group)
+                not_copied += len(group)
+            elif not is_closing:
+                self._copy_log_in_a_quiet_moment()
+                not_copied = 0
 
-    def _next_group(self, *, block: bool) -> tuple[list[_Write[Any]], bool]:
-        """The writes that wait by now, where `block` after waiting for the first; and whether they are the last."""
+    def _copy_log_in_a_quiet_moment(self) -> None:
+        try:
+            with self._for_writing() as connection:
+                _copy_log(connection.connection.driver_connection)
+        except (sqlite3.Error, sa.exc.DBAPIError):  # everything is in the log as before
+            log.warning("what has been written could not be copied out of the database's log", exc_info=True)
+
+    def _next_group(self, *, within: float | None) -> tuple[list[_Write[Any]], bool]:
+        """The writes that wait by now, or the first to come `within` so many seconds, None meaning that there is no
+        hurry; and whether they are the last."""
         group: list[_Write[Any]] = []
         while len(group) < GROUP:
             try:
-                following = self._waiting.get(block and not group)
+                following = self._waiting.get(timeout=0 if group else within)
             except queue.Empty:
                 break
             if following is None:
@@ -513,6 +532,12 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:
             " WHERE name = 'synchronous_commit' AND setting = 'off'"
         )
     connection.commit()
+
+
+def _copy_log(connection: Any) -> None:
+    """Have on the disk, and in the database as far as no reader is in the way, what is in SQLite's log."""
+    assert isinstance(connection, sqlite3.Connection)
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
