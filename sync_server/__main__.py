@@ -122,6 +122,7 @@ def serve(settings: Settings, greeting: Callable[[Settings], str] | None = None)
     with listening:
         storage = opened(settings)
         try:
+            storage.take_room()
             app = create_app(settings, storage, SystemClock())
             config = uvicorn.Config(
                 app,

@@ -7,7 +7,9 @@ The same tables and statements serve SQLite and PostgreSQL; on PostgreSQL severa
 
 import asyncio
 import logging
+import os
 import queue
+import shutil
 import sqlite3
 import threading
 import time
@@ -39,9 +41,13 @@ _NAMED_SQLITE = sqlite.dialect(paramstyle="named")
 _READERS = 4
 _BUSY_MS = 30_000
 _LOG_PAGES = 20_000
-"""How long SQLite's log gets, 80 MB, before a transaction has to wait while its pages are copied into the database. When
-very much comes at once most pages change many times, and are copied once, not after each transaction; and that when it
-is quiet again."""
+"""How long SQLite's log gets, 80 MB, before a write has to wait while its pages are copied into the database: when very
+much comes at once most pages change many times, and are copied once, in the first quiet moment after it."""
+_ROOM = 60 * 10**6
+"""Bytes of the log that are taken from the disk beforehand: what 500 phones that come back with a day's work each make
+of it."""
+_SPARE = 20
+"""Only where so many times as much is free."""
 _QUIET_SECONDS = 1.0
 """After so long without a write the log's pages are copied, which nobody waits for then..."""
 _WORTH_COPYING = 100
@@ -172,6 +178,20 @@ class Storage:
         except sqlite3.OperationalError as fault:
             if fault.sqlite_errorcode != sqlite3.SQLITE_FULL:  # then the log has been flushed, which is done first
                 raise StorageUnavailable(str(fault)) from fault
+        finally:
+            connection.close()
+
+    def take_room(self) -> None:
+        """Have the log's room on the disk before there is much to write, because phones would wait while the file
+        system finds it. Where it cannot be had, or somebody else is writing, it is left to be found then."""
+        if not self.is_embedded or not self.address.database:
+            return
+        connection = self._writing.raw_connection()  # it goes back to the pool: the last one closed takes the log along
+        try:
+            _take_room(connection.driver_connection, Path(self.address.database))
+        except (sqlite3.Error, OSError):
+            log.info("no room was taken for the database's log", exc_info=True)
+            connection.invalidate()
         finally:
             connection.close()
 
@@ -538,6 +558,26 @@ def _copy_log(connection: Any) -> None:
     """Have on the disk, and in the database as far as no reader is in the way, what is in SQLite's log."""
     assert isinstance(connection, sqlite3.Connection)
     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+
+
+def _take_room(connection: Any, database: Path) -> None:
+    """By a transaction that is larger than the cache, and so goes into the log, and is then taken back."""
+    assert isinstance(connection, sqlite3.Connection)
+    its_log = database.with_name(f"{database.name}-wal")
+    there = its_log.stat().st_size if its_log.exists() else 0
+    if there >= _ROOM or shutil.disk_usage(database.parent).free < _SPARE * _ROOM:
+        return
+    for pragma in ("busy_timeout = 0", "cache_size = 16"):
+        connection.execute(f"PRAGMA {pragma}").close()
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute("CREATE TABLE room (taken)")
+        connection.executemany("INSERT INTO room VALUES (zeroblob(?))", [(10**6,)] * (_ROOM // 10**6))
+    finally:
+        connection.execute("ROLLBACK")
+    with its_log.open("rb") as file:
+        os.fsync(file.fileno())
+    _prepare_sqlite(connection, None)
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

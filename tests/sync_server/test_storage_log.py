@@ -1,7 +1,11 @@
 """SQLite's log, which takes a burst of writes and is copied into the database afterwards."""
 
 import logging
+import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,3 +61,81 @@ def test_where_it_cannot_be_copied_writing_goes_on(
         until(lambda: "could not be copied" in caplog.text)
     through = write(storage, MANY)
     until(lambda: without_its_log(database) == through)
+
+
+# -- its room ----------------------------------------------------------------------------------------------------------
+
+
+def room_taken(database: Path) -> int:
+    its_log = Path(f"{database}-wal")
+    return its_log.stat().st_size if its_log.exists() else 0
+
+
+def is_as_it_was(storage: Storage, database: Path, through: int) -> None:
+    """All that was written is there and nothing else, and there can be written more."""
+    assert write(storage, 1) == through + 1
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("SELECT name FROM sqlite_schema WHERE name = 'room'").fetchall() == []
+    connection.close()
+
+
+def test_the_log_has_its_room_before_there_is_much_to_write(storage: Storage, database: Path) -> None:
+    through = write(storage, 3)
+    storage.take_room()
+    taken = room_taken(database)
+    assert taken >= engine._ROOM
+    is_as_it_was(storage, database, through)
+    storage.take_room()
+    assert room_taken(database) == taken, "once is enough"
+    storage.close()
+    assert not room_taken(database)
+
+
+_TAKES_ROOM_AND_DIES = """
+import os, signal, sys
+from sync_server.storage import Storage
+
+storage = Storage.open(f"sqlite:///{sys.argv[1]}")
+for _ in range(3):
+    storage.write_now(lambda writing: writing.feed.take(1))
+connection = storage._writing.raw_connection()
+connection.driver_connection.set_progress_handler(
+    lambda: os.kill(os.getpid(), signal.SIGKILL) if os.path.getsize(sys.argv[1] + "-wal") > int(sys.argv[2]) else 0, 5
+)
+connection.close()
+storage.take_room()
+"""
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_killed_while_it_takes_room_the_office_has_lost_nothing(database: Path, share: float) -> None:
+    words = [sys.executable, "-c", _TAKES_ROOM_AND_DIES, str(database), str(int(engine._ROOM * share))]
+    assert subprocess.run(words).returncode == -signal.SIGKILL
+    assert engine._ROOM * share < room_taken(database) < engine._ROOM
+    storage = Storage.open(f"sqlite:///{database}")
+    is_as_it_was(storage, database, 3)
+    storage.take_room()
+    assert room_taken(database) >= engine._ROOM
+    is_as_it_was(storage, database, 4)
+    storage.close()
+
+
+def test_on_a_disk_with_little_left_no_room_is_taken(
+    storage: Storage, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    little = shutil.disk_usage(database.parent)._replace(free=engine._ROOM * 2)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: little)
+    storage.take_room()
+    assert room_taken(database) < engine._ROOM
+    is_as_it_was(storage, database, 0)
+
+
+def test_whoever_is_writing_is_not_kept_waiting_by_it(storage: Storage, database: Path) -> None:
+    somebody = sqlite3.connect(database, isolation_level=None)
+    somebody.execute("BEGIN IMMEDIATE")
+    storage.take_room()
+    assert room_taken(database) < engine._ROOM
+    somebody.execute("COMMIT")
+    somebody.close()
+    is_as_it_was(storage, database, 0)
