@@ -11,6 +11,7 @@ from typing import Literal
 import httpx
 import pytest
 from litestar.testing import TestClient
+from msgspec.structs import replace
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Route, expect
 
@@ -154,6 +155,116 @@ def test_a_refusal_keeps_what_was_typed_on_the_page(live: Live) -> None:
     assert page.input_value("#act-form textarea") == "打了半小时电话"
 
 
+def test_a_refusal_keeps_what_was_typed_while_it_was_on_its_way(live: Live) -> None:
+    """It answers to what was sent, and knows nothing of what a slow office gave time to mend."""
+    ticket = live.office.received()
+    page = live.open(f"/tickets/{ticket}")
+    page.click("#ticket a[data-key=c]")
+    page.check("#act-form [value=severe]", force=True)
+    page.fill("#act-form textarea", "打了半小时电话")
+    live.office.decide(ticket, CancelTicket("重复受理"))
+    expect(page.locator("#changed-meanwhile")).to_be_visible()
+    held: list[Route] = []
+    page.route("**/act/confirm_ticket", lambda route: held.append(route))
+    with page.expect_request("**/act/confirm_ticket"):
+        page.click("#act-form button.primary")
+    page.check("#act-form [value=ordinary]", force=True)
+    page.fill("#act-form textarea", "打了一小时电话")
+    held.pop().continue_()
+    expect(page.locator("#act-form [role=alert]")).to_contain_text(SAY("status.cancelled"))
+    assert page.input_value("#act-form textarea") == "打了一小时电话"
+    expect(page.locator("#act-form [value=ordinary]")).to_be_checked()
+
+
+def test_what_was_typed_when_a_note_was_on_its_way_stands_there_for_the_next(live: Live) -> None:
+    ticket = live.office.received()
+    page = live.open(f"/tickets/{ticket}")
+    page.click("#ticket a[data-key=m]")
+    page.fill("#act-form textarea", "客户明天在家")
+    held: list[Route] = []
+    page.route("**/act/add_note", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/act/add_note"):
+        page.click("#act-form button.primary")
+    page.fill("#act-form textarea", "客户明天在家，后天不在")
+    held[0].continue_()
+    expect(page.locator("[data-part=notes]")).to_contain_text("客户明天在家")
+    expect(page.locator("#act-form form")).to_have_count(0)
+    page.click("#ticket a[data-key=m]")
+    expect(page.locator("#act-form textarea")).to_have_value("客户明天在家，后天不在")
+    page.click("#act-form button.primary")
+    expect(page.locator("[data-part=notes]")).to_contain_text("后天不在")
+    assert [note.text for note in live.office.ticket(ticket).notes] == ["客户明天在家", "客户明天在家，后天不在"]
+
+
+def test_what_is_pressed_on_a_ticket_does_not_wait_for_news_of_it(live: Live) -> None:
+    """News that come one after the other would push what waits behind them aside."""
+    ticket = live.office.received()
+    page = live.open(f"/tickets/{ticket}")
+    held: list[Route] = []
+    page.route("**/file?*", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/file?*"):
+        live.office.decide(ticket, AddNote("同事的备注"))
+    page.click("#ticket a[data-key=m]")
+    page.fill("#act-form textarea", "自己的备注")
+    page.click("#act-form button.primary")
+    expect(page.locator("[data-part=notes]")).to_contain_text("自己的备注")
+    held[0].continue_()
+    live.office.decide(ticket, AddNote("同事的第二条"))
+    expect(page.locator("[data-part=notes]")).to_contain_text("同事的第二条")
+
+
+def test_news_that_come_while_something_is_on_its_way_are_shown_with_its_answer(live: Live) -> None:
+    """They would bring a section of the page and put everything in its place anew, and the answer could not find it."""
+    ticket = live.office.received()
+    page = live.open(f"/tickets/{ticket}")
+    page.click("#ticket a[data-key=x]")
+    page.fill("#act-form textarea", "客户不再需要")
+    held: list[Route] = []
+    page.route("**/act/cancel_ticket", lambda route: held.append(route))
+    with page.expect_request("**/act/cancel_ticket"):
+        page.click("#act-form button.primary")
+    with page.expect_response("**/file?*"):
+        live.office.decide(ticket, AddNote("同事的备注"))
+    held.pop().continue_()
+    expect(page.locator("#ticket .ticket-badges")).to_contain_text(SAY("status.cancelled"))
+    expect(page.locator("[data-part=notes]")).to_contain_text("同事的备注")
+
+
+def test_news_that_come_when_others_are_on_their_way_are_not_forgotten(live: Live) -> None:
+    """The office has looked for the first when the second come, and a slow line brings what it saw."""
+    ticket = live.office.received()
+    page = live.open(f"/tickets/{ticket}")
+    for first, second in (("第一条", "第二条"), ("第三条", "第四条")):
+        held: list[Route] = []
+        page.unroute("**/file?*")
+        page.route("**/file?*", lambda route: route.continue_() if held else held.append(route))  # noqa: B023
+        with page.expect_request("**/file?*"):
+            live.office.decide(ticket, AddNote(first))
+        while not held:
+            page.wait_for_timeout(5)
+        seen = held[0].fetch()
+        live.office.decide(ticket, AddNote(second))
+        latest = live.office.storage.read_now(lambda reading: reading.feed.latest())
+        page.wait_for_selector(f"body[data-feed='{latest}']")
+        held[0].fulfill(response=seen)
+        expect(page.locator("[data-part=notes]")).to_contain_text(second)
+
+
+def test_what_is_pressed_in_a_list_does_not_wait_for_news_of_it(live: Live) -> None:
+    """News that come one after the other would push what waits behind them aside."""
+    ticket = live.office.received()
+    page = live.open("/tickets")
+    held: list[Route] = []
+    page.route("**/tickets", lambda route: held.append(route))
+    with page.expect_request("**/tickets"):
+        live.office.received()
+    page.click(f"#row-{ticket}")
+    expect(page.locator("#ticket")).to_have_attribute("data-id", ticket)
+    page.click(".tabs > a[href*='status=assigned']")
+    expect(page.locator("#list tbody tr")).to_have_count(0)
+    held.pop().continue_()
+
+
 def test_the_keyboard_is_enough(live: Live) -> None:
     """Down, down, open, a note, closed, searched: without a pointer."""
     tickets = [live.office.received() for _ in range(3)]
@@ -213,6 +324,45 @@ def test_an_answer_that_comes_when_a_ticket_has_been_opened_leaves_it_in_the_add
     expect(page.locator("#ticket")).to_have_attribute("data-id", ticket)
     held.pop().continue_()
     expect(page).to_have_url(re.compile(rf"words=.*chosen={ticket}"))
+
+
+def test_who_is_chosen_while_the_office_looks_the_day_up_is_the_one_who_goes(live: Live) -> None:
+    """The answer knows only who was chosen when it was asked for."""
+    ticket = live.office.received()
+    live.office.decide(ticket, ConfirmTicket(Severity.ORDINARY))
+    page = live.open(f"/tickets/{ticket}")
+    page.click("#ticket a[data-key=a]")
+    page.check("#act-form [value=t-chen]", force=True)
+    held: list[Route] = []
+    page.route("**/technicians?*", lambda route: held.append(route))
+    with page.expect_request("**/technicians?*"):
+        page.fill("#f-date", "2026-03-09")
+    page.focus("#act-form [value=t-chen]")
+    page.check("#act-form [value=t-wang]", force=True)
+    held.pop().continue_()
+    expect(page.locator("#technicians legend")).to_contain_text("9")
+    expect(page.locator("#act-form [value=t-wang]")).to_be_checked()
+    expect(page.locator("#act-form [value=t-wang]")).to_be_focused()
+    page.click("#act-form button.primary")
+    expect(page.locator("[data-part=visit]")).to_contain_text("王师傅")
+
+
+def test_who_cannot_be_chosen_any_more_leaves_nobody_chosen(live: Live) -> None:
+    """And not the one who was chosen before: the office would send somebody whom nobody saw checked."""
+    ticket = live.office.received()
+    live.office.decide(ticket, ConfirmTicket(Severity.ORDINARY))
+    page = live.open(f"/tickets/{ticket}")
+    page.click("#ticket a[data-key=a]")
+    page.check("#act-form [value=t-chen]", force=True)
+    held: list[Route] = []
+    page.route("**/technicians?*", lambda route: held.append(route))
+    with page.expect_request("**/technicians?*"):
+        page.fill("#f-date", "2026-03-09")
+    page.check("#act-form [value=t-wang]", force=True)
+    live.office.storage.write_now(lambda writing: writing.people.save(replace(WANG, active=False), 1))
+    held.pop().continue_()
+    expect(page.locator("#act-form [value=t-wang]")).to_have_count(0)
+    expect(page.locator("#technicians input:checked")).to_have_count(0)
 
 
 def test_a_page_that_was_cut_off_says_so_and_catches_up(

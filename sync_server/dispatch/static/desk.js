@@ -191,6 +191,7 @@
         const old = olds.get(part.dataset.part);
         if (part !== act && (!old || shown(old) !== shown(part))) tint(part);
       }
+      queueMicrotask(() => htmx.trigger(body, "feed")); // what the old one was still to ask for
       return;
     }
     for (const part of news) {
@@ -209,7 +210,22 @@
       htmx.process(next);
       tint(next);
     }
-    if (before.hasAttribute("hx-trigger")) htmx.process(before);
+    // Not before htmx has ended this request: with the old address it forgets what waits for that.
+    if (before.hasAttribute("hx-trigger")) queueMicrotask(() => htmx.process(before));
+  }
+
+  /** A newer list to choose from; somebody may have chosen since the office was asked for it. */
+  function mergeChoice(before, html) {
+    const fresh = find(`#${CSS.escape(before.id)}`, parsed(html));
+    if (!fresh) return;
+    const next = document.importNode(fresh, true);
+    const chosen = find("input:checked", before);
+    // Who is not offered any more leaves nobody chosen, and not the one before.
+    if (chosen) for (const input of all("input", next)) input.checked = input.value === chosen.value;
+    const at = find("input:focus", before);
+    before.replaceWith(next);
+    const same = at && all("input", next).find((input) => input.value === at.value);
+    if (same) same.focus({ preventScroll: true });
   }
 
   function changedMeanwhile(act) {
@@ -221,14 +237,36 @@
     const { target, xhr, requestConfig } = event.detail;
     const cause = requestConfig && requestConfig.triggeringEvent;
     const isLive = cause === undefined || cause === null || ["feed", "devices"].includes(cause.type);
-    if (!isLive || xhr.status !== 200 || !target) return;
-    if (target.id === "list") {
+    if (xhr.status !== 200 || !target) return;
+    if (target.hasAttribute("data-keep-choice")) {
+      event.detail.shouldSwap = false;
+      mergeChoice(target, xhr.responseText);
+    } else if (!isLive) {
+      return;
+    } else if (target.id === "list") {
       event.detail.shouldSwap = false;
       mergeList(target, xhr.responseText);
     } else if (target.id === "ticket" || target.hasAttribute("data-merge")) {
       event.detail.shouldSwap = false;
-      mergeParts(target, xhr.responseText);
+      if (target.id === "ticket" && isPressed()) isBehind = true;
+      else mergeParts(target, xhr.responseText);
     }
+  });
+
+  // What somebody has pressed is answered first, on the page on which it was pressed; news wait that long.
+  const pressed = new Set();
+  const isPressed = () => [...pressed].some((elt) => elt.isConnected);
+  let isBehind = false;
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const { elt } = event.detail;
+    if (elt.id === "ticket") isBehind = isBehind || isPressed();
+    else if (elt.closest("#ticket") && !elt.hasAttribute("hx-sync")) pressed.add(elt);
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    for (const elt of pressed) if (elt === event.detail.elt || !elt.isConnected) pressed.delete(elt);
+    if (!isBehind || pressed.size > 0) return;
+    isBehind = false;
+    htmx.trigger(body, "feed");
   });
 
   document.addEventListener("pointerout", (event) => {
@@ -344,8 +382,15 @@
     const sent = event.detail.requestConfig.elt;
     if (sent.matches(KEPT) && event.detail.requestConfig.verb === "post") {
       const back = find(KEPT, find(`#${CSS.escape(target.id)}`));
-      if (event.detail.xhr.status === 200) forget(sent);
-      else if (back) keep(back); // refused: under another id, and against the ticket as it is now
+      const since = typedSince(sent);
+      if (event.detail.xhr.status === 200) {
+        forget(sent);
+        // For when it is opened again; without the ids of what is done by now, under which it would be nothing new.
+        if (since.length > 0) keep(sent, { fields: seen(sent, fieldsOf(sent)), hasFiles: false, isAside: true });
+      } else if (back) {
+        for (const field of since) put(back, field);
+        keep(back); // refused: under another id, and against the ticket as it is now
+      }
     }
     if (target.id === "act-form") {
       const opener = event.detail.requestConfig.elt;
@@ -491,10 +536,10 @@
     }
   }
 
-  function keep(form) {
+  function keep(form, draft = {}) {
     const hasFiles = all("input[type=file]", form).some((input) => input.files.length > 0);
     try {
-      sessionStorage.setItem(draftKey(form), JSON.stringify({ fields: fieldsOf(form), hasFiles }));
+      sessionStorage.setItem(draftKey(form), JSON.stringify({ fields: fieldsOf(form), hasFiles, ...draft }));
     } catch {
       // The browser keeps nothing or has no more room: then the page itself is all there is.
     }
@@ -510,28 +555,48 @@
     if (draft) sessionStorage.setItem(draftKey(form), JSON.stringify({ ...draft, isAside: true }));
   }
 
+  function put(form, [name, value]) {
+    const field = form.elements[name];
+    if (!field) {
+      // A photo that the office holds already, from before the form was refused; a choice that is still being fetched.
+      const input = Object.assign(document.createElement("input"), { type: "hidden", name, value });
+      input.dataset.draft = "";
+      form.append(input);
+    } else if (field.type === "radio" || field.type === "checkbox") field.checked = field.value === value;
+    else field.value = value;
+  }
+
   function fill(form, fields) {
     for (const kept of all("input[data-draft]", form)) kept.remove();
     for (const input of all("input[type=radio], input[type=checkbox]", form)) input.checked = false;
-    for (const [name, value] of fields) {
-      const field = form.elements[name];
-      if (!field) {
-        // A photo that the office holds already, from before the form was refused; a choice that is still being fetched.
-        const input = Object.assign(document.createElement("input"), { type: "hidden", name, value });
-        input.dataset.draft = "";
-        form.append(input);
-      } else if (field.type === "radio" || field.type === "checkbox") field.checked = field.value === value;
-      else field.value = value;
-    }
+    for (const field of fields) put(form, field);
     htmx.process(form); // what has just been put on the page does not listen yet
     for (const asks of all("[hx-get]", form)) {
       for (const cause of ["input", "change"]) asks.dispatchEvent(new Event(cause));
     }
   }
 
-  function typed(form, fields) {
+  function seen(form, fields) {
     const isHidden = ([name]) => [form.elements[name]].flat().every((field) => field && field.type === "hidden");
-    return JSON.stringify(fields.filter((field) => !isHidden(field)));
+    return fields.filter((field) => !isHidden(field));
+  }
+
+  function typed(form, fields) {
+    return JSON.stringify(seen(form, fields));
+  }
+
+  const sentFields = new WeakMap();
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const { elt } = event.detail;
+    if (elt.matches(KEPT)) sentFields.set(elt, fieldsOf(elt));
+  });
+
+  /** What was typed or chosen while the form was on its way: the answer to it does not know of that. */
+  function typedSince(form) {
+    const valuesOf = (fields, name) => JSON.stringify(fields.filter(([each]) => each === name));
+    const sent = sentFields.get(form);
+    const now = fieldsOf(form);
+    return seen(form, now).filter(([name]) => valuesOf(sent, name) !== valuesOf(now, name));
   }
 
   function restore(form) {
