@@ -189,8 +189,8 @@ class Storage:
         connection = self._writing.raw_connection()  # it goes back to the pool: the last one closed takes the log along
         try:
             _take_room(connection.driver_connection, Path(self.address.database))
-        except (sqlite3.Error, OSError):
-            log.info("no room was taken for the database's log", exc_info=True)
+        except (sqlite3.Error, OSError) as fault:
+            log.info("no room was taken for the database's log: %s", fault)
             connection.invalidate()
         finally:
             connection.close()
