@@ -18,6 +18,14 @@ FIRST_LOAD_BYTES = 15_000_000
 NEWER_ONE_WAITS = "navigator.serviceWorker.getRegistration().then((r) => !!(r && r.waiting))"
 
 
+def _publish_a_newer_version(app_source: Path, served: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(app_source, source)
+    with (source / "main.py").open("a", encoding="utf-8") as main:
+        main.write("\n# a new version\n")
+    publish(served, source=source)
+
+
 def test_the_app_crosses_the_wire_once_and_an_update_brings_only_what_changed(
     office: Office, open_browser: Callable[..., Chromium], app_folder: Path, app_source: Path, tmp_path: Path
 ) -> None:
@@ -37,11 +45,7 @@ def test_the_app_crosses_the_wire_once_and_an_update_brings_only_what_changed(
     assert sorted(app_files) == sorted(set(app_files))
     assert wire.bytes_down <= FIRST_LOAD_BYTES
 
-    source = tmp_path / "source"
-    shutil.copytree(app_source, source)
-    with (source / "main.py").open("a", encoding="utf-8") as main:
-        main.write("\n# a new version\n")
-    publish(served, source=source)
+    _publish_a_newer_version(app_source, served, tmp_path)
     wire.reset()
     phone.open(f"{wire.address}/app/")
     until(lambda: phone.page.evaluate(NEWER_ONE_WAITS), "the new version, waiting")
@@ -52,6 +56,42 @@ def test_the_app_crosses_the_wire_once_and_an_update_brings_only_what_changed(
     assert brought == {"", "app.zip", "service_worker.js", "shell.js"}
     assert gone_out(browser) == []
     wire.close()
+
+
+NOTHING_LOADS = "document.addEventListener('DOMContentLoaded', () => { window.load = () => {}; })"
+COVERED_WHEN_TAKEN_OVER = """
+  async () => {
+    await navigator.serviceWorker.getRegistration();
+    navigator.serviceWorker.dispatchEvent(new Event('controllerchange'));
+    shell.go();
+    sessionStorage.covered = Boolean(document.getElementById('shell'));
+  }
+"""
+
+
+def test_a_page_that_a_newer_version_makes_load_again_stays_covered(
+    office: Office, open_browser: Callable[..., Chromium], app_folder: Path, app_source: Path, tmp_path: Path
+) -> None:
+    """It takes over late, while the older one loads, and draws its first page when it is about to go."""
+    served = tmp_path / "app"
+    shutil.copytree(app_folder, served)
+    office.stop()
+    office.serve_app_from(served)
+    office.start()
+    browser = open_browser("technician")
+    phone = AppOnScreen(browser.start())
+    phone.open(f"{office.address}/app/")
+    phone.can_open_offline()
+    _publish_a_newer_version(app_source, served, tmp_path)
+    phone.open(f"{office.address}/app/")
+    until(lambda: phone.page.evaluate(NEWER_ONE_WAITS), "the new version, waiting")
+
+    loading = browser.context.new_page()
+    loading.add_init_script(NOTHING_LOADS)
+    loading.goto(f"{office.address}/app/")
+    loading.evaluate(COVERED_WHEN_TAKEN_OVER)
+    loading.wait_for_function("sessionStorage.covered")
+    assert loading.evaluate("sessionStorage.covered") == "true"
 
 
 def test_an_app_the_office_calls_too_old_fetches_the_newer_one_at_once(

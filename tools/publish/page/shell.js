@@ -74,7 +74,9 @@ async function takeOver() {
     // enough.
     navigator.serviceWorker.addEventListener('controllerchange', () => {
       resolve(true);
-      if (document.getElementById('shell')) location.reload();
+      if (!document.getElementById('shell')) return;
+      shell.go = () => {};  // what may yet be drawn here is gone in a moment, with anything somebody types into it
+      location.reload();
     }, { once: true });
     setTimeout(() => resolve(false), 2000);  // it stays waiting where another page is open
   });
