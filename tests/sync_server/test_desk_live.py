@@ -37,7 +37,7 @@ from tests.builders.tickets import a_customer
 from tests.sync_server.desk_browser import signed_in
 from tests.sync_server.live_desk import PATIENCE_MS, Live
 from tests.sync_server.office import CHEN, WANG, Office, StandingClock
-from tests.sync_server.serving import PATIENCE_SECONDS, served
+from tests.sync_server.serving import PATIENCE_SECONDS, served, until
 from tools.side_by_side import free_port
 
 SAY = words_in("zh-CN")
@@ -536,8 +536,10 @@ def test_a_picture_stands_where_a_photo_cannot_be_drawn(live: Live, settings: Se
     place.write_bytes(damaged)
     live.office.decide(ticket, AddPhoto(sha256, len(damaged), "image/jpeg", PhotoSlot.REPORTED))
     page = live.open(f"/tickets/{ticket}")
-    page.locator(".photos img").scroll_into_view_if_needed()
-    page.wait_for_function("document.querySelector('.photos img').naturalWidth > 0")
+    picture = page.locator(".photos img")
+    picture.scroll_into_view_if_needed()
+    # Asked from here: what Playwright would ask again within the page, the page's security policy forbids.
+    until(lambda: picture.evaluate("shown => shown.naturalWidth > 0"))
     (complaint,) = live.complaints
     assert "422" in complaint
     live.complaints.clear()
