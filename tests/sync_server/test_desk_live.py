@@ -13,7 +13,7 @@ import pytest
 from litestar.testing import TestClient
 from msgspec.structs import replace
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from shared_schema.evidence import PhotoSlot
 from shared_schema.lifecycle import Severity
@@ -326,8 +326,8 @@ def test_an_answer_that_comes_when_a_ticket_has_been_opened_leaves_it_in_the_add
     expect(page).to_have_url(re.compile(rf"words=.*chosen={ticket}"))
 
 
-def test_who_is_chosen_while_the_office_looks_the_day_up_is_the_one_who_goes(live: Live) -> None:
-    """The answer knows only who was chosen when it was asked for."""
+def while_another_day_is_looked_up(live: Live) -> tuple[Page, list[Route]]:
+    """A ticket being assigned, Chen checked, and the answer that is held back."""
     ticket = live.office.received()
     live.office.decide(ticket, ConfirmTicket(Severity.ORDINARY))
     page = live.open(f"/tickets/{ticket}")
@@ -337,6 +337,12 @@ def test_who_is_chosen_while_the_office_looks_the_day_up_is_the_one_who_goes(liv
     page.route("**/technicians?*", lambda route: held.append(route))
     with page.expect_request("**/technicians?*"):
         page.fill("#f-date", "2026-03-09")
+    return page, held
+
+
+def test_who_is_chosen_while_the_office_looks_the_day_up_is_the_one_who_goes(live: Live) -> None:
+    """The answer knows only who was chosen when it was asked for."""
+    page, held = while_another_day_is_looked_up(live)
     page.focus("#act-form [value=t-chen]")
     page.check("#act-form [value=t-wang]", force=True)
     held.pop().continue_()
@@ -349,15 +355,7 @@ def test_who_is_chosen_while_the_office_looks_the_day_up_is_the_one_who_goes(liv
 
 def test_who_cannot_be_chosen_any_more_leaves_nobody_chosen(live: Live) -> None:
     """And not the one who was chosen before: the office would send somebody whom nobody saw checked."""
-    ticket = live.office.received()
-    live.office.decide(ticket, ConfirmTicket(Severity.ORDINARY))
-    page = live.open(f"/tickets/{ticket}")
-    page.click("#ticket a[data-key=a]")
-    page.check("#act-form [value=t-chen]", force=True)
-    held: list[Route] = []
-    page.route("**/technicians?*", lambda route: held.append(route))
-    with page.expect_request("**/technicians?*"):
-        page.fill("#f-date", "2026-03-09")
+    page, held = while_another_day_is_looked_up(live)
     page.check("#act-form [value=t-wang]", force=True)
     live.office.storage.write_now(lambda writing: writing.people.save(replace(WANG, active=False), 1))
     held.pop().continue_()
