@@ -32,9 +32,7 @@ def test_the_app_crosses_the_wire_once_and_an_update_brings_only_what_changed(
     """A first visit loads everything once, in 15 MB. A new version brings a few files, and takes over at a start."""
     served = tmp_path / "app"
     shutil.copytree(app_folder, served)
-    office.stop()
     office.serve_app_from(served)
-    office.start()
     wire = Wire(office.port)
     browser = open_browser("technician")
     phone = AppOnScreen(browser.start())
@@ -75,9 +73,7 @@ def test_a_page_that_a_newer_version_makes_load_again_stays_covered(
     """It takes over late, while the older one loads, and draws its first page when it is about to go."""
     served = tmp_path / "app"
     shutil.copytree(app_folder, served)
-    office.stop()
     office.serve_app_from(served)
-    office.start()
     browser = open_browser("technician")
     phone = AppOnScreen(browser.start())
     phone.open(f"{office.address}/app/")
@@ -104,9 +100,7 @@ def test_an_app_the_office_calls_too_old_fetches_the_newer_one_at_once(
     spoken = old / "shared_schema" / "sync_protocol.py"
     spoken.write_text(re.sub(r"^PROTOCOL = .*$", "PROTOCOL = 0", spoken.read_text("utf-8"), flags=re.M), "utf-8")
     publish(served, source=old)
-    office.stop()
     office.serve_app_from(served)
-    office.start()
     browser = open_browser("technician")
     phone = AppOnScreen(browser.start())
     phone.open(f"{office.address}/app/")

@@ -1,7 +1,10 @@
 """The desk in real browsers: an office on a socket, and pages opened by dispatchers who have signed in."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import ConsoleMessage, Page, expect
+from playwright.sync_api import ConsoleMessage, Page, Route, expect
 
 from sync_server.accounts import SESSION_COOKIE
 from tests.sync_server.desk_browser import signed_in
@@ -42,3 +45,15 @@ class Live:
         address = getattr(request, "url", "")
         if not address.startswith((self.address, "data:")):
             self.complaints.append(f"asked {address}")
+
+
+@contextmanager
+def held_back(page: Page, address: str, *, first_only: bool = False) -> Iterator[list[Route]]:
+    """What the block makes `page` ask at `address` is in the list behind it, and gets no answer until it is told to go
+    on. Nor does what is asked there later, unless it is for the `first_only`."""
+    held: list[Route] = []
+    page.route(address, lambda route: route.continue_() if held and first_only else held.append(route))
+    with page.expect_request(address):
+        yield held
+    while not held:
+        page.wait_for_timeout(5)

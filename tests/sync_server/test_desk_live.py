@@ -35,7 +35,7 @@ from sync_server.storage import Storage
 from sync_server.words import LANGUAGES, words_in
 from tests.builders.tickets import a_customer
 from tests.sync_server.desk_browser import signed_in
-from tests.sync_server.live_desk import PATIENCE_MS, Live
+from tests.sync_server.live_desk import PATIENCE_MS, Live, held_back
 from tests.sync_server.office import CHEN, WANG, Office, StandingClock
 from tests.sync_server.serving import PATIENCE_SECONDS, served, until
 from tools.side_by_side import free_port
@@ -164,9 +164,7 @@ def test_a_refusal_keeps_what_was_typed_while_it_was_on_its_way(live: Live) -> N
     page.fill("#act-form textarea", "打了半小时电话")
     live.office.decide(ticket, CancelTicket("重复受理"))
     expect(page.locator("#changed-meanwhile")).to_be_visible()
-    held: list[Route] = []
-    page.route("**/act/confirm_ticket", lambda route: held.append(route))
-    with page.expect_request("**/act/confirm_ticket"):
+    with held_back(page, "**/act/confirm_ticket") as held:
         page.click("#act-form button.primary")
     page.check("#act-form [value=ordinary]", force=True)
     page.fill("#act-form textarea", "打了一小时电话")
@@ -181,9 +179,7 @@ def test_what_was_typed_when_a_note_was_on_its_way_stands_there_for_the_next(liv
     page = live.open(f"/tickets/{ticket}")
     page.click("#ticket a[data-key=m]")
     page.fill("#act-form textarea", "客户明天在家")
-    held: list[Route] = []
-    page.route("**/act/add_note", lambda route: route.continue_() if held else held.append(route))
-    with page.expect_request("**/act/add_note"):
+    with held_back(page, "**/act/add_note", first_only=True) as held:
         page.click("#act-form button.primary")
     page.fill("#act-form textarea", "客户明天在家，后天不在")
     held[0].continue_()
@@ -200,9 +196,7 @@ def test_what_is_pressed_on_a_ticket_does_not_wait_for_news_of_it(live: Live) ->
     """News that come one after the other would push what waits behind them aside."""
     ticket = live.office.received()
     page = live.open(f"/tickets/{ticket}")
-    held: list[Route] = []
-    page.route("**/file?*", lambda route: route.continue_() if held else held.append(route))
-    with page.expect_request("**/file?*"):
+    with held_back(page, "**/file?*", first_only=True) as held:
         live.office.decide(ticket, AddNote("同事的备注"))
     page.click("#ticket a[data-key=m]")
     page.fill("#act-form textarea", "自己的备注")
@@ -219,9 +213,7 @@ def test_news_that_come_while_something_is_on_its_way_are_shown_with_its_answer(
     page = live.open(f"/tickets/{ticket}")
     page.click("#ticket a[data-key=x]")
     page.fill("#act-form textarea", "客户不再需要")
-    held: list[Route] = []
-    page.route("**/act/cancel_ticket", lambda route: held.append(route))
-    with page.expect_request("**/act/cancel_ticket"):
+    with held_back(page, "**/act/cancel_ticket") as held:
         page.click("#act-form button.primary")
     with page.expect_response("**/file?*"):
         live.office.decide(ticket, AddNote("同事的备注"))
@@ -235,13 +227,9 @@ def test_news_that_come_when_others_are_on_their_way_are_not_forgotten(live: Liv
     ticket = live.office.received()
     page = live.open(f"/tickets/{ticket}")
     for first, second in (("第一条", "第二条"), ("第三条", "第四条")):
-        held: list[Route] = []
         page.unroute("**/file?*")
-        page.route("**/file?*", lambda route: route.continue_() if held else held.append(route))  # noqa: B023
-        with page.expect_request("**/file?*"):
+        with held_back(page, "**/file?*", first_only=True) as held:
             live.office.decide(ticket, AddNote(first))
-        while not held:
-            page.wait_for_timeout(5)
         seen = held[0].fetch()
         live.office.decide(ticket, AddNote(second))
         latest = live.office.storage.read_now(lambda reading: reading.feed.latest())
@@ -254,9 +242,7 @@ def test_what_is_pressed_in_a_list_does_not_wait_for_news_of_it(live: Live) -> N
     """News that come one after the other would push what waits behind them aside."""
     ticket = live.office.received()
     page = live.open("/tickets")
-    held: list[Route] = []
-    page.route("**/tickets", lambda route: held.append(route))
-    with page.expect_request("**/tickets"):
+    with held_back(page, "**/tickets") as held:
         live.office.received()
     page.click(f"#row-{ticket}")
     expect(page.locator("#ticket")).to_have_attribute("data-id", ticket)
@@ -316,9 +302,7 @@ def test_an_answer_that_comes_when_a_ticket_has_been_opened_leaves_it_in_the_add
     """Typed and chosen faster than the office looks."""
     ticket = live.office.received()
     page = live.open("/tickets")
-    held: list[Route] = []
-    page.route("**/tickets?words=*", lambda route: held.append(route))
-    with page.expect_request("**/tickets?words=*"):
+    with held_back(page, "**/tickets?words=*") as held:
         page.fill("#words", "何女士")
     page.click(f"#row-{ticket}")
     expect(page.locator("#ticket")).to_have_attribute("data-id", ticket)
@@ -333,9 +317,7 @@ def while_another_day_is_looked_up(live: Live) -> tuple[Page, list[Route]]:
     page = live.open(f"/tickets/{ticket}")
     page.click("#ticket a[data-key=a]")
     page.check("#act-form [value=t-chen]", force=True)
-    held: list[Route] = []
-    page.route("**/technicians?*", lambda route: held.append(route))
-    with page.expect_request("**/technicians?*"):
+    with held_back(page, "**/technicians?*") as held:
         page.fill("#f-date", "2026-03-09")
     return page, held
 

@@ -89,8 +89,10 @@ class Office:
             self._process = None
 
     def serve_app_from(self, folder: Path) -> None:
-        """From the next start on."""
+        """From a new start on."""
+        self.stop()
         self._environment["DOORSTEP_APP_FOLDER"] = str(folder)
+        self.start()
 
     def enrolment_link(self, technician: str) -> str:
         command = [sys.executable, "-m", "sync_server", "enrol", technician]
