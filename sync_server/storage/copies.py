@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from sync_server.storage import migrations
-from sync_server.storage.engine import StorageUnavailable, address_of, translated
+from sync_server.storage.engine import PAGE_BYTES, StorageUnavailable, address_of, translated
 from sync_server.storage.feed import Feed, Restore, restores
 from sync_server.storage.metadata import metadata
 from sync_server.storage.migrations import is_known, newest
@@ -69,6 +69,7 @@ def copy_out(url: str, target: Path) -> None:
             assert address.database, address
             with closing(_opened(Path(address.database), "rw")) as source:
                 _schema(source)
+                source.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of the copy
                 source.execute("VACUUM INTO ?", (str(target),))
             return
         with _connected(address, isolation_level="REPEATABLE READ") as office, _reading(office):
@@ -184,7 +185,8 @@ def _plain(file: Path) -> Iterator[sa.Connection]:
 
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None
-    connection.execute("PRAGMA synchronous = OFF").close()
+    for pragma in ("synchronous = OFF", f"page_size = {PAGE_BYTES}"):
+        connection.execute(f"PRAGMA {pragma}").close()
 
 
 def _opened(file: Path, mode: str) -> sqlite3.Connection:

@@ -102,9 +102,10 @@ def test_a_day_at_the_end_of_the_calendar_is_no_day(office: Office, day: str) ->
 def test_a_full_database_is_said_and_nothing_is_acknowledged(office: Office) -> None:
     """Pages can still be read; when there is room again, the same round and the same form go through."""
     phone, browser, ticket = office.phone(), signed_in(office), office.assigned()
-    phone.write(ticket, AddNote("x" * 4000))
+    larger_than_a_page = "🔧" * 4000
+    phone.write(ticket, AddNote(larger_than_a_page))
     typed = {**browser.get(f"/tickets/{ticket}?act=add_note").page.form(f"/tickets/{ticket}/act/add_note").fields}
-    typed["text"] = "y" * 4000
+    typed["text"] = larger_than_a_page
     _may_grow(office, by_pages=0)
     round_ = b'{"protocol":1,"device":"phone-t-chen","cursor":0,"ops":[' + phone.journal.raw[0] + b"]}"
     refused = phone.post(round_)

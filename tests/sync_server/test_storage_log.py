@@ -1,4 +1,4 @@
-"""SQLite's log, which takes a burst of writes and is copied into the database afterwards."""
+"""SQLite's pages, and its log, which takes a burst of writes and is copied into the database afterwards."""
 
 import logging
 import shutil
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sync_server.storage import Storage, engine
+from sync_server.storage.copies import copy_out, describe
 from tests.sync_server.serving import until
 
 MANY = engine._WORTH_COPYING
@@ -61,6 +62,52 @@ def test_where_it_cannot_be_copied_writing_goes_on(
         until(lambda: "could not be copied" in caplog.text)
     through = write(storage, MANY)
     until(lambda: without_its_log(database) == through)
+
+
+# -- pages -------------------------------------------------------------------------------------------------------------
+
+
+def asked(database: Path, pragma: str) -> int:
+    connection = sqlite3.connect(database)
+    try:
+        ((answer,),) = connection.execute(f"PRAGMA {pragma}")
+    finally:
+        connection.close()
+    return int(answer)
+
+
+def log_bytes(storage: Storage) -> int:
+    """How long the log gets before a write copies it."""
+    with storage._writing.connect() as connection:
+        pages, each = (
+            connection.exec_driver_sql(f"PRAGMA {it}").scalar_one() for it in ("wal_autocheckpoint", "page_size")
+        )
+    return int(pages) * int(each)
+
+
+def test_a_new_database_has_large_pages(storage: Storage, database: Path) -> None:
+    assert asked(database, "page_size") == engine.PAGE_BYTES
+    assert 0.99 * engine._LOG_BYTES < log_bytes(storage) <= engine._LOG_BYTES
+
+
+def test_a_database_with_other_pages_is_served_as_it_is(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those before were made with the engine's own; a copy of it has ours."""
+    with monkeypatch.context() as before:
+        before.setattr(engine, "PAGE_BYTES", 4096)
+        storage = Storage.open(f"sqlite:///{database}")
+    through = write(storage, 3)
+    storage.close()
+    storage = Storage.open(f"sqlite:///{database}")
+    assert 0.99 * engine._LOG_BYTES < log_bytes(storage) <= engine._LOG_BYTES
+    is_as_it_was(storage, database, through)
+    copy_out(f"sqlite:///{database}", tmp_path / "copy.db")
+    storage.close()
+    copied = describe(tmp_path / "copy.db")
+    assert (copied.feed, copied.faults) == (through + 1, ())
+    assert asked(database, "page_size") == 4096
+    assert asked(tmp_path / "copy.db", "page_size") == engine.PAGE_BYTES
 
 
 # -- its room ----------------------------------------------------------------------------------------------------------
