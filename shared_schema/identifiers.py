@@ -45,13 +45,21 @@ _uuid, _name, _sha256 = re.compile(_UUID), re.compile(_NAME), re.compile(_SHA256
 _HEXADECIMAL = b"0123456789abcdef"
 
 
-def are_uuids_and_sha256(first_uuid: str, second_uuid: str, sha256: str) -> bool:
-    """Whether all three are what they should be, given that each is as long as it should be.
+_HYPHENS = (8, 13, 18, 23, 44, 49, 54, 59)
+_TRIPLE = 36 + 36 + 64
+
+
+def are_uuids_and_sha256(triples: str) -> bool:
+    """Whether `triples` is any number of two UUIDs and a SHA-256 each, one behind the other, given that each is as long
+    as it should be.
 
     Raises UnicodeEncodeError where there is something in them that is no text at all.
     """
-    others = f"{first_uuid}{second_uuid}{sha256}".encode().translate(None, _HEXADECIMAL)
-    return others == b"--------" and first_uuid[8:24:5] == "----" and second_uuid[8:24:5] == "----"
+    count = len(triples) // _TRIPLE
+    if triples.encode().translate(None, _HEXADECIMAL) != b"-" * (len(_HYPHENS) * count):
+        return False
+    hyphens = "-" * count
+    return all(triples[place::_TRIPLE] == hyphens for place in _HYPHENS)
 
 
 @lru_cache(1024)

@@ -6,6 +6,7 @@ JSON (RFC 8259) by msgspec. A decoder answers with a value or with `Unreadable`;
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -66,6 +67,7 @@ class _BareVerdict(Struct, frozen=True):
 
 
 _envelope = msgspec.json.Decoder(Envelope)
+_envelopes = msgspec.json.Decoder(list[Envelope])
 _with_kind = msgspec.json.Decoder(_WithKind)
 _verdict = msgspec.json.Decoder(Verdict)
 _bare_verdict = msgspec.json.Decoder(_BareVerdict)
@@ -142,16 +144,40 @@ def decode_envelope(raw: bytes | memoryview | msgspec.Raw) -> Envelope | Unreada
         return UnreadableOperation(head.id, head.sequence, rejection)
 
 
+def decode_envelopes(raws: Sequence[bytes]) -> Sequence[Envelope | UnreadableOperation]:
+    """As `decode_envelope` for each, in half the time where nothing is wrong with any of them.
+
+    They are the members of one array as a decoder or `apart` has found them: joined again, none of them can be read as
+    a part of its neighbour.
+    """
+    try:
+        envelopes = _envelopes.decode(b"[%b]" % b",".join(raws))
+        are_as_many = len(envelopes) == len(
+            raws
+        )  # and so the same: what stood side by side in a round does not overlap
+        if are_as_many and max(map(len, raws), default=0) <= OPERATION_BYTES and _are_named(envelopes):
+            return envelopes
+    except FAULTS:
+        pass
+    return [decode_envelope(raw) for raw in raws]
+
+
+def _are_named(envelopes: Sequence[Envelope]) -> bool:
+    """Whether all identifiers are what they should be."""
+    names = {each.device for each in envelopes} | {each.actor.person for each in envelopes}
+    others = "".join([f"{each.id}{each.ticket}{each.previous_hash}" for each in envelopes])
+    return are_uuids_and_sha256(others) and all(map(is_name, names))
+
+
 def _misnamed(envelope: Envelope) -> str | None:
     """The place of the first identifier that is none."""
-    id_, ticket, device, person = envelope.id, envelope.ticket, envelope.device, envelope.actor.person
-    if are_uuids_and_sha256(id_, ticket, envelope.previous_hash) and is_name(device) and is_name(person):
+    if _are_named([envelope]):
         return None
     places = {
-        "$.id": is_uuid(id_),
-        "$.device": is_name(device),
-        "$.ticket": is_uuid(ticket),
-        "$.actor.person": is_name(person),
+        "$.id": is_uuid(envelope.id),
+        "$.device": is_name(envelope.device),
+        "$.ticket": is_uuid(envelope.ticket),
+        "$.actor.person": is_name(envelope.actor.person),
         "$.previous_hash": is_sha256(envelope.previous_hash),
     }
     return next(place for place, is_right in places.items() if not is_right)

@@ -18,7 +18,15 @@ from shared_schema import wire
 from shared_schema.apply import Filing, apply, filing
 from shared_schema.identifiers import TicketId
 from shared_schema.lifecycle import OFFICE_ROLES, OVER, Role
-from shared_schema.operations import AnswerRefusal, AssignTicket, CreateTicket, Envelope, MergeDuplicate, kind_of
+from shared_schema.operations import (
+    AnswerRefusal,
+    AssignTicket,
+    CreateTicket,
+    Envelope,
+    MergeDuplicate,
+    Operation,
+    kind_of,
+)
 from shared_schema.rejections import (
     ChangedMeanwhile,
     JournalBroken,
@@ -37,7 +45,7 @@ from sync_server.storage import Writing
 from sync_server.storage.attention import COUNTED, Answered, Refusal
 from sync_server.storage.journal import OFFICE, Entry, Head
 from sync_server.storage.people import Person
-from sync_server.storage.tickets import Kept
+from sync_server.storage.tickets import GOES_ON, Kept
 
 
 class Arrived(Struct, frozen=True, gc=False):
@@ -70,14 +78,22 @@ class _WithKind(Struct, frozen=True):
 _KIND_LETTERS = 100
 
 
-def arrived(raw: bytes | Raw) -> Arrived:
-    data = bytes(raw)
-    read = wire.decode_envelope(data)
+def arrived(raw: bytes) -> Arrived:
+    return _arrived(raw, wire.decode_envelope(raw))
+
+
+def arrived_together(raws: Iterable[Raw]) -> list[Arrived]:
+    """The members of one array."""
+    pieces = [bytes(raw) for raw in raws]
+    return list(map(_arrived, pieces, wire.decode_envelopes(pieces)))
+
+
+def _arrived(raw: bytes, read: Envelope | UnreadableOperation) -> Arrived:
     if isinstance(read, Envelope):
-        return Arrived(data, wire.hash_of(data), read, read.id, read.sequence, read.ticket)
-    found: Any = wire.decode_part(data, _Whereabouts)
+        return Arrived(raw, wire.hash_of(raw), read, read.id, read.sequence, read.ticket)
+    found: Any = wire.decode_part(raw, _Whereabouts)
     ticket = found.ticket if isinstance(found, _Whereabouts) else None
-    return Arrived(data, wire.hash_of(data), read, read.id or "", read.sequence or 0, ticket)
+    return Arrived(raw, wire.hash_of(raw), read, read.id or "", read.sequence or 0, ticket)
 
 
 class Brought(Struct, frozen=True):
@@ -223,13 +239,14 @@ class _Standing:
         self.gone: list[tuple[str, str, int]] = []
         """Who has to give up which ticket, at which place."""
 
-    def put(self, ticket: Ticket, before: Kept | None) -> None:
-        """What the operation being judged makes of a ticket."""
+    def put(self, ticket: Ticket, before: Kept | None, *, goes_on: bool) -> None:
+        """What the operation being judged makes of a ticket; `goes_on`: see GOES_ON."""
         self.changed[ticket.id] = self.judged
         if before is None:
             self.kept[ticket.id] = Kept(ticket, 0)
             return
-        self.kept[ticket.id] = Kept(ticket, 0, before.is_expired and ticket.status in OVER, before.loaded)
+        is_expired = before.is_expired and ticket.status in OVER
+        self.kept[ticket.id] = Kept(ticket, 0, is_expired, before.loaded, before.has_only_gone_on and goes_on)
         if before.ticket.assignment is not ticket.assignment and (loser := _loses(before, ticket)) is not None:
             self.gone.append((loser, ticket.id, self.judged))
 
@@ -278,14 +295,15 @@ class _Taking:
 
     def judge(self, standing: _Standing) -> None:
         for place, each in enumerate(self.fresh):
-            envelope = each.read
-            if isinstance(envelope, Envelope):
-                before = standing.kept.get(envelope.ticket)
-                after = self._judge(envelope, before, standing)
+            read = each.read
+            if isinstance(read, Envelope):
+                before = standing.kept.get(read.ticket)
+                after = self._judge(read, before, standing)
+                kind: type[Operation] | None = type(read.operation)
             else:
-                before, after = None, envelope.rejection
+                before, after, kind = None, read.rejection, None
             if isinstance(after, Ticket):
-                standing.put(after, before)
+                standing.put(after, before, goes_on=kind in GOES_ON)
                 if before is not None and before.ticket is before.loaded:
                     self._began_at[after.id] = before.position
                 self._ended_at[after.id] = standing.judged
@@ -293,7 +311,7 @@ class _Taking:
             else:
                 verdict = self._refused(each, before, after)
             self._verdicts.append(wire.encode(verdict))
-            if verdict.filing is Filing.REFUSED or self._answer_in(each, after) is not None:
+            if verdict.filing is Filing.REFUSED or kind is AnswerRefusal:
                 self._to_file.append((each, place, after))
             standing.known.add(each.id)
             standing.judged += 1

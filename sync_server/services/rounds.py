@@ -33,7 +33,7 @@ from shared_schema.sync_protocol import (
 )
 from shared_schema.ticket import Ticket
 from sync_server.clock import Clock, milliseconds
-from sync_server.services.operations import Brought, OwnChange, Taken, arrived, receive_together
+from sync_server.services.operations import Brought, OwnChange, Taken, arrived_together, receive_together
 from sync_server.services.reference import References
 from sync_server.services.signatures import Word, note_words, word_of
 from sync_server.storage import Looking, Storage, Values, Writing
@@ -194,7 +194,7 @@ class Rounds:
             return _NOTHING
         at_ms = milliseconds(self._clock.now())
         async with self._reading:
-            brought = Brought(identity.device, identity.person, [arrived(raw) for raw in request.ops], at_ms)
+            brought = Brought(identity.device, identity.person, arrived_together(request.ops), at_ms)
             word = None if is_noted else word_of(identity.device, head, at_ms)
             outcome = await self._storage.write_together(_take, _Round(brought, word, request.holding is not None))
         if head is not None and outcome.word_is_settled:

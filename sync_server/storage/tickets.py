@@ -9,13 +9,13 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from enum import Enum
-from operator import attrgetter, is_
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 
+from shared_schema import operations as op
 from shared_schema import wire
 from shared_schema.lifecycle import OVER, Kind, Severity, Status
 from shared_schema.ticket import Ticket, undecided, unreviewed
@@ -108,6 +108,8 @@ class Kept(Struct, frozen=True, gc=False):
     """Over for so long that it has left its technician's phone."""
     loaded: Ticket | None = None
     """As it is in the database, where it is there."""
+    has_only_gone_on: bool = True
+    """Whether nothing has been done to it since but what GOES_ON."""
 
 
 class FeedRow(Struct, frozen=True, gc=False):
@@ -235,7 +237,23 @@ _GO_ON = ForMany(
     .values({name: sa.bindparam(f"new_{name}") for name in ("version", "position", "status", "late", "data")}),
     ("new_version", "new_position", "new_status", "new_late", "new_data", "ticket"),
 )
-"""For what a visit does to a ticket, nearly every time: nothing else of what it is found by has changed."""
+GOES_ON = frozenset(
+    {
+        op.AddNote,
+        op.AddPhoto,
+        op.AcceptTicket,
+        op.StartTravel,
+        op.Arrive,
+        op.ShowCredential,
+        op.WaitFor,
+        op.ResumeWork,
+        op.FinishWork,
+        op.SignOffVisit,
+        op.RaiseObjection,
+    }
+)
+"""Operations that change nothing from which other columns are computed than those that _GO_ON sets: nearly all that is
+done on a visit."""
 _WITHDRAW = ForMany(sa.insert(withdrawals))
 _NEXT_NUMBER = on_both(
     numbers,
@@ -270,7 +288,7 @@ class Tickets:
         """What phones are sent of each."""
         going_on, others = [], []
         for kept in changed:
-            if kept.loaded is not None and not kept.is_expired and _is_only_progress(kept.ticket, kept.loaded):
+            if kept.loaded is not None and not kept.is_expired and kept.has_only_gone_on:
                 going_on.append(_progress(kept))
             else:
                 others.append(columns_of(kept))
@@ -432,32 +450,6 @@ class Tickets:
 
     def regions(self) -> list[str]:
         return list(self._connection.scalars(sa.select(tickets.c.region).distinct().order_by(tickets.c.region)))
-
-
-_PROGRESS = frozenset(
-    {
-        "status",
-        "version",
-        "credential_shown_at",
-        "waiting_for",
-        "found",
-        "done",
-        "notes",
-        "photos",
-        "arrivals",
-        "sign_offs",
-        "objections",
-        "proposals",
-        "decisions",
-    }
-)
-"""Of a ticket's fields those from which no columns are computed but the ones that _GO_ON sets."""
-_others = attrgetter(*(name for name in Ticket.__struct_fields__ if name not in _PROGRESS))
-
-
-def _is_only_progress(ticket: Ticket, before: Ticket) -> bool:
-    """What an operation leaves alone is the same object after it, so nothing has to be compared letter by letter."""
-    return all(map(is_, _others(ticket), _others(before)))
 
 
 def _progress(kept: Kept) -> tuple[Any, ...]:

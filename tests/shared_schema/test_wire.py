@@ -197,6 +197,28 @@ def test_an_envelopes_identifiers_are_held_to_their_patterns(place: str, text: s
         assert (read.id is None) is (place == "$.id")
 
 
+_MEMBERS = st.one_of(
+    st.sampled_from(EVERY_OPERATION).map(lambda operation: wire.encode(enveloped(operation, LIN))),
+    st.sampled_from(sorted(HOSTILE.values())),
+    st.builds(_of_envelope, st.sampled_from(sorted(_PLACES)), _NEARLY),
+    st.sampled_from([b"{}", b"[" * 2000 + b"]" * 2000, b'"\\ud800"', GOOD.replace(b",", b" , "), GOOD[:-1] + b" }"]),
+)
+
+
+@given(st.lists(_MEMBERS, max_size=6))
+@settings(max_examples=400)
+@example([GOOD] * OPERATIONS_PER_ROUND)
+@example([GOOD + GOOD, GOOD])
+@example([GOOD, GOOD[:-1] + b'"', b'"' + GOOD[1:]])
+@example([_of_envelope("$.id", "-" * 36), GOOD])
+@example([GOOD, _of_envelope("$.ticket", "0123456789ab-cdef-0123-4567-89abcdef")])
+def test_operations_read_together_are_read_as_each_by_itself(pieces: list[bytes]) -> None:
+    request = wire.decode_round(b'{"protocol":1,"device":"phone-1","cursor":0,"ops":[%b]}' % b",".join(pieces))
+    if isinstance(request, RoundRequest):
+        raws = [bytes(raw) for raw in request.ops]
+        assert list(wire.decode_envelopes(raws)) == [wire.decode_envelope(raw) for raw in raws]
+
+
 def test_a_refusal_for_a_reason_yet_unknown_is_still_a_refusal() -> None:
     """The phone is older than the office: it knows that the operation was refused, if not in which words to say why."""
     verdict = wire.encode(Verdict(NOTE.id, 900, Filing.REFUSED, 4, UnknownOperation("x")))
