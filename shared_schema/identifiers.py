@@ -43,10 +43,8 @@ Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
 _uuid, _name, _sha256 = re.compile(_UUID), re.compile(_NAME), re.compile(_SHA256)
 _HEXADECIMAL = b"0123456789abcdef"
-
-
-_HYPHENS = (8, 13, 18, 23, 44, 49, 54, 59)
 _TRIPLE = 36 + 36 + 64
+_HYPHENS = (8, 13, 18, 23, 44, 49, 54, 59)
 
 
 def are_uuids_and_sha256(triples: str) -> bool:

@@ -152,10 +152,8 @@ def decode_envelopes(raws: Sequence[bytes]) -> Sequence[Envelope | UnreadableOpe
     """
     try:
         envelopes = _envelopes.decode(b"[%b]" % b",".join(raws))
-        are_as_many = len(envelopes) == len(
-            raws
-        )  # and so the same: what stood side by side in a round does not overlap
-        if are_as_many and max(map(len, raws), default=0) <= OPERATION_BYTES and _are_named(envelopes):
+        is_short = max(map(len, raws), default=0) <= OPERATION_BYTES
+        if len(envelopes) == len(raws) and is_short and _are_named(envelopes):
             return envelopes
     except FAULTS:
         pass
