@@ -201,7 +201,7 @@ def decode_change(raw: bytes | memoryview | msgspec.Raw) -> Change | Unreadable:
 
 def hash_of(raw: bytes | memoryview | msgspec.Raw) -> str:
     """SHA-256, in hexadecimal, of an envelope's bytes: what the next envelope names as `previous_hash`."""
-    return hashlib.sha256(memoryview(raw)).hexdigest()
+    return hashlib.sha256(raw).hexdigest()
 
 
 def _read(decoder: "msgspec.json.Decoder[T]", data: memoryview) -> T | None:

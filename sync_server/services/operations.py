@@ -76,6 +76,8 @@ class _WithKind(Struct, frozen=True):
 
 
 _KIND_LETTERS = 100
+_NEED_MORE = frozenset({CreateTicket, AssignTicket})
+"""Operations that need more to be right than `apply` can know."""
 
 
 def arrived(raw: bytes) -> Arrived:
@@ -239,7 +241,7 @@ class _Standing:
         self.gone: list[tuple[str, str, int]] = []
         """Who has to give up which ticket, at which place."""
 
-    def put(self, ticket: Ticket, before: Kept | None, *, goes_on: bool) -> None:
+    def put(self, ticket: Ticket, before: Kept | None, goes_on: bool) -> None:
         """What the operation being judged makes of a ticket; `goes_on`: see GOES_ON."""
         self.changed[ticket.id] = self.judged
         if before is None:
@@ -294,26 +296,29 @@ class _Taking:
         return Head(self._received_through, self._last_hash, self._broken_at)
 
     def judge(self, standing: _Standing) -> None:
+        known, kept, verdicts = standing.known, standing.kept, self._verdicts
         for place, each in enumerate(self.fresh):
             read = each.read
             if isinstance(read, Envelope):
-                before = standing.kept.get(read.ticket)
+                before = kept.get(read.ticket)
                 after = self._judge(read, before, standing)
                 kind: type[Operation] | None = type(read.operation)
             else:
                 before, after, kind = None, read.rejection, None
             if isinstance(after, Ticket):
-                standing.put(after, before, goes_on=kind in GOES_ON)
+                standing.put(after, before, kind in GOES_ON)
                 if before is not None and before.ticket is before.loaded:
                     self._began_at[after.id] = before.position
                 self._ended_at[after.id] = standing.judged
                 verdict = Verdict(each.id, each.sequence, filing(each.id, after), after.version)
+                is_to_file = kind is AnswerRefusal
             else:
                 verdict = self._refused(each, before, after)
-            self._verdicts.append(wire.encode(verdict))
-            if verdict.filing is Filing.REFUSED or kind is AnswerRefusal:
+                is_to_file = True
+            verdicts.append(wire.encode(verdict))
+            if is_to_file:
                 self._to_file.append((each, place, after))
-            standing.known.add(each.id)
+            known.add(each.id)
             standing.judged += 1
             self._received_through = each.sequence
             self._last_hash = each.hash
@@ -419,14 +424,22 @@ class _Taking:
         if envelope.previous_hash != self._last_hash:
             self._broken_at = self._broken_at or self._at_ms
             return JournalBroken()
-        if isinstance(envelope.operation, CreateTicket) and self.device != OFFICE:
-            return RoleNotAllowed(envelope.actor.role)  # whoever's phone it is: numbers are allotted at the desk
-        if isinstance(envelope.operation, AssignTicket) and not self._is_technician(envelope.operation.technician):
-            return UnknownTechnician()
+        operation = envelope.operation
+        if type(operation) in _NEED_MORE and (rejection := self._not_for_this(envelope)) is not None:
+            return rejection
         after = apply(envelope, before.ticket if before else None)
-        if isinstance(envelope.operation, MergeDuplicate) and isinstance(after, Ticket):
-            return _merged(after, standing.kept.get(envelope.operation.into))
+        if isinstance(operation, MergeDuplicate) and isinstance(after, Ticket):
+            return _merged(after, standing.kept.get(operation.into))
         return after
+
+    def _not_for_this(self, envelope: Envelope) -> Rejection | None:
+        """Why one of _NEED_MORE may not be made by this device, or name whom it names."""
+        operation = envelope.operation
+        if isinstance(operation, CreateTicket) and self.device != OFFICE:
+            return RoleNotAllowed(envelope.actor.role)  # whoever's phone it is: numbers are allotted at the desk
+        if isinstance(operation, AssignTicket) and not self._is_technician(operation.technician):
+            return UnknownTechnician()
+        return None
 
     def _is_ours(self, envelope: Envelope) -> bool:
         """Made on this device, by whoever it belongs to, and in their role; or as the technician they once were: a
