@@ -70,10 +70,18 @@ def on_both(table: sa.Table, build: Callable[[Any], Insert]) -> dict[str, Insert
     return {"sqlite": build(sqlite.insert(table)), "postgresql": build(postgresql.insert(table))}
 
 
+def _driver_of(connection: sa.Connection) -> sqlite3.Connection:
+    """Its statements take part in the connection's transaction; what it raises are sqlite3's own errors."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection), driver
+    return driver
+
+
 class ForMany:
     """A statement for any number of rows, handed to the driver as text.
 
-    Compiled once, because SQLAlchemy's share of every row is larger than SQLite's. Values go to the driver as they are.
+    Compiled once, because SQLAlchemy's share of every row is larger than SQLite's, as it is of every statement. Values
+    go to the driver as they are.
     On SQLite one statement is about many rows: the driver lets other threads run at every step of a statement, and a
     step for each row has the writer's thread and the event loop wake each other thousands of times a second.
     """
@@ -98,8 +106,9 @@ class ForMany:
         if connection.dialect.name != "sqlite":
             connection.exec_driver_sql(self._one, list(self._in_order(rows)))
             return
+        driver = _driver_of(connection)
         for text, values in self._for_sqlite(rows):
-            connection.exec_driver_sql(text, values)
+            driver.execute(text, values)
 
     def execute_alone(self, connection: sqlite3.Connection, rows: Sequence[Any]) -> None:
         """The same without SQLAlchemy, by one statement whatever their number (a few hundred at most): it needs no
@@ -159,9 +168,12 @@ class Among:
             before, after = _VALUES.split(str(statement.compile(dialect=dialect)))
             self._around[name] = before, after
 
-    def rows(self, connection: sa.Connection, values: Collection[Any]) -> Sequence[sa.Row[*tuple[Any, ...]]]:
+    def rows(self, connection: sa.Connection, values: Collection[Any]) -> Sequence[tuple[Any, ...]]:
         if not values:
             return ()
-        before, after = self._around[connection.dialect.name]
-        marks = ", ".join([_MARKS[connection.dialect.name]] * len(values))
-        return connection.exec_driver_sql(f"{before}{marks}{after}", tuple(values)).all()
+        dialect = connection.dialect.name
+        before, after = self._around[dialect]
+        text = f"{before}{', '.join([_MARKS[dialect]] * len(values))}{after}"
+        if dialect == "sqlite":
+            return _driver_of(connection).execute(text, tuple(values)).fetchall()
+        return connection.exec_driver_sql(text, tuple(values)).all()

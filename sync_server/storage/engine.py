@@ -60,6 +60,11 @@ _RETRYABLE = {"40001", "40P01"}
 """PostgreSQL: serialization failure, deadlock detected. The transaction left nothing behind and may be made again."""
 
 
+_FAULTS = (sa.exc.DBAPIError, sqlite3.Error)
+"""Of a database; SQLite's driver is spoken to with and without SQLAlchemy."""
+_Fault: TypeAlias = sa.exc.DBAPIError | sqlite3.Error
+
+
 class StorageUnavailable(Exception):
     """The database cannot be reached, is full or is locked; nothing of the write was kept. Trying later may work."""
 
@@ -305,7 +310,7 @@ class Storage:
             connection = self._connected()
             with connection.begin():
                 return work(Reading(connection))
-        except sa.exc.DBAPIError as fault:
+        except _FAULTS as fault:
             self._let_go()
             raise translated(fault) from fault
 
@@ -375,7 +380,7 @@ class Storage:
         try:
             with self._for_writing() as connection:
                 _copy_log(connection.connection.driver_connection)
-        except (sqlite3.Error, sa.exc.DBAPIError):  # everything is in the log as before
+        except _FAULTS:  # everything is in the log as before
             log.warning("what has been written could not be copied out of the database's log", exc_info=True)
 
     def _next_group(self, *, within: float | None) -> tuple[list[_Write[Any]], bool]:
@@ -418,8 +423,8 @@ class Storage:
                     writing = Writing(connection)
                     results = _done(writing, group)
                 break
-            except sa.exc.DBAPIError as fault:
-                if attempt < _ATTEMPTS and getattr(fault.orig, "sqlstate", None) in _RETRYABLE:
+            except _FAULTS as fault:
+                if attempt < _ATTEMPTS and getattr(_of_the_driver(fault), "sqlstate", None) in _RETRYABLE:
                     attempt += 1
                     continue
                 raise translated(fault) from fault
@@ -504,12 +509,17 @@ def _tell_here(outcomes: Sequence[_Outcome]) -> None:
         write.tell(result, fault)
 
 
-def translated(fault: sa.exc.DBAPIError) -> Exception:
+def translated(fault: _Fault) -> Exception:
     """What it is to whoever asked: the database out of reach, or a mistake of ours."""
-    is_damaged = type(fault) is sa.exc.DatabaseError  # SQLite: "disk image is malformed", "file is not a database"
-    if is_damaged or isinstance(fault, sa.exc.OperationalError | sa.exc.InterfaceError):
-        return StorageUnavailable(str(fault.orig))
+    kinds: Any = sqlite3 if isinstance(fault, sqlite3.Error) else sa.exc
+    is_damaged = type(fault) is kinds.DatabaseError  # SQLite: "disk image is malformed", "file is not a database"
+    if is_damaged or isinstance(fault, kinds.OperationalError | kinds.InterfaceError):
+        return StorageUnavailable(str(_of_the_driver(fault)))
     return fault
+
+
+def _of_the_driver(fault: _Fault) -> BaseException | None:
+    return fault if isinstance(fault, sqlite3.Error) else fault.orig
 
 
 def address_of(url: str) -> sa.URL:
