@@ -29,6 +29,7 @@ from shared_schema.operations import (
 from shared_schema.ticket import Window
 from sync_server.accounts import SESSION_COOKIE
 from sync_server.app import create_app
+from sync_server.dispatch.wanted import PAGE_SIZE
 from sync_server.problems import LANGUAGE_COOKIE
 from sync_server.settings import Settings
 from sync_server.storage import Storage
@@ -174,6 +175,24 @@ def test_a_refusal_keeps_what_was_typed_while_it_was_on_its_way(live: Live) -> N
     expect(page.locator("#act-form [value=ordinary]")).to_be_checked()
 
 
+def test_a_refusal_shows_who_could_come_on_the_day_that_was_chosen_while_it_was_on_its_way(live: Live) -> None:
+    """What it brings beside the form was looked up for the day that was sent."""
+    ticket = live.office.received()
+    live.office.decide(ticket, ConfirmTicket(Severity.ORDINARY))
+    page = live.open(f"/tickets/{ticket}")
+    page.click("#ticket a[data-key=a]")
+    page.check("#act-form [value=t-chen]", force=True)
+    live.office.decide(ticket, CancelTicket("重复受理"))
+    expect(page.locator("#changed-meanwhile")).to_be_visible()
+    with held_back(page, "**/act/assign_ticket") as held:
+        page.click("#act-form button.primary")
+    page.fill("#f-date", "2026-03-09")
+    held.pop().continue_()
+    expect(page.locator("#act-form [role=alert]")).to_contain_text(SAY("status.cancelled"))
+    expect(page.locator("#f-date")).to_have_value("2026-03-09")
+    expect(page.locator("#technicians legend")).to_contain_text("9")
+
+
 def test_what_was_typed_when_a_note_was_on_its_way_stands_there_for_the_next(live: Live) -> None:
     ticket = live.office.received()
     page = live.open(f"/tickets/{ticket}")
@@ -308,6 +327,121 @@ def test_an_answer_that_comes_when_a_ticket_has_been_opened_leaves_it_in_the_add
     expect(page.locator("#ticket")).to_have_attribute("data-id", ticket)
     held.pop().continue_()
     expect(page).to_have_url(re.compile(rf"words=.*chosen={ticket}"))
+
+
+class Graded:
+    """A severe and an ordinary ticket, and another severe one that is assigned."""
+
+    def __init__(self, office: Office) -> None:
+        self.severe, self.ordinary, self.assigned = (office.received() for _ in range(3))
+        office.decide(self.severe, ConfirmTicket(Severity.SEVERE))
+        office.decide(self.ordinary, ConfirmTicket(Severity.ORDINARY))
+        office.decide(self.assigned, ConfirmTicket(Severity.SEVERE))
+        office.assign(self.assigned, CHEN)
+
+
+def expect_listed(page: Page, *tickets: str) -> None:
+    """In this order, and nothing else."""
+    expect(page.locator("#list tbody tr")).to_have_count(len(tickets))
+    for row, ticket in enumerate(tickets):
+        expect(page.locator("#list tbody tr").nth(row)).to_have_attribute("data-id", ticket)
+
+
+def test_a_tab_pressed_before_a_filter_is_answered_shows_what_both_ask_for(live: Live) -> None:
+    """Its address was made for the list that the office is still to answer with another for."""
+    graded = Graded(live.office)
+    page = live.open("/tickets")
+    with held_back(page, "**/tickets?*severity=severe*", first_only=True) as held:
+        page.select_option("[name=severity]", "severe")
+    page.click(".tabs > a[href*='status=confirmed']")
+    expect_listed(page, graded.severe)
+    held[0].continue_()
+    expect(page).to_have_url(re.compile("status=confirmed.*severity=severe"))
+    live.office.decide(graded.severe, AddNote("一条备注"))
+    expect_listed(page, graded.severe)
+    assert page.input_value("[name=severity]") == "severe"
+
+
+def test_a_filter_picked_before_a_tab_is_answered_shows_what_both_ask_for(live: Live) -> None:
+    """What the form knows of the tab, it had from the list that was there before."""
+    graded = Graded(live.office)
+    page = live.open("/tickets")
+    with held_back(page, "**/tickets?*status=confirmed*", first_only=True) as held:
+        page.click(".tabs > a[href*='status=confirmed']")
+    page.select_option("[name=severity]", "severe")
+    expect_listed(page, graded.severe)
+    held[0].continue_()
+    expect(page).to_have_url(re.compile("status=confirmed.*severity=severe"))
+    expect(page.locator(".tabs > a[aria-current]")).to_have_attribute("href", re.compile("status=confirmed"))
+
+
+def test_an_order_pressed_before_a_tab_and_a_filter_are_answered_undoes_neither(live: Live) -> None:
+    graded = Graded(live.office)
+    page = live.open("/tickets?severity=severe")
+    with held_back(page, "**/tickets?*status=assigned*", first_only=True):
+        page.click(".tabs > a[href*='status=assigned']")
+    page.fill("#words", "何女士")
+    page.press("#words", "Enter")
+    page.select_option("[name=severity]", "")
+    page.click("#list th a[href*='sort=severity']")
+    expect_listed(page, graded.assigned)
+    expect(page).to_have_url(re.compile(r"/tickets\?words=[^&]*&status=assigned&sort=severity$"))
+    expect(page.locator("#list th[aria-sort]")).to_have_class("c-severity")
+
+
+def test_a_filter_whose_answer_was_lost_is_asked_for_again_with_the_next_press(live: Live) -> None:
+    graded = Graded(live.office)
+    page = live.open("/tickets")
+    with held_back(page, "**/tickets?*severity=severe*", first_only=True) as held:
+        page.select_option("[name=severity]", "severe")
+    held[0].abort()
+    expect(page.locator("#toast .trouble")).to_be_visible()
+    page.click("#list th a[href*='sort=severity']")
+    expect_listed(page, graded.severe, graded.assigned)
+    live.complaints.clear()  # the browser's own, of what was cut off
+
+
+def test_the_next_page_pressed_before_a_filter_is_answered_is_not_that_of_another_list(live: Live) -> None:
+    """What was pressed was the next of the tickets that were there; of those that come, the first are shown first."""
+    tickets = [live.office.received() for _ in range(PAGE_SIZE + 1)]
+    page = live.open("/tickets")
+    with held_back(page, "**/tickets?*kind=repair*", first_only=True) as held:
+        page.select_option("[name=kind]", "repair")
+    page.click(".pages [rel=next]")
+    held[0].continue_()
+    expect(page).to_have_url(f"{live.address}/tickets?kind=repair")
+    expect_listed(page, *reversed(tickets[1:]))
+    page.click(".pages [rel=next]")
+    expect_listed(page, tickets[0])
+    expect(page).to_have_url(f"{live.address}/tickets?kind=repair&page=2")
+
+
+def test_what_waits_behind_the_pointer_is_forgotten_with_its_filter(live: Live) -> None:
+    """The pointer stays on the rows while a filter is picked with the keyboard, and leaves them afterwards."""
+    graded = Graded(live.office)
+    page = live.open("/tickets")
+    page.hover(f"#row-{graded.assigned}")
+    new = live.office.received()
+    expect(page.locator("#held-back")).to_be_visible()
+    page.select_option("[name=severity]", "severe")
+    expect_listed(page, graded.assigned, graded.severe)
+    page.mouse.move(5, 5)
+    expect_listed(page, graded.assigned, graded.severe)
+    live.office.decide(new, ConfirmTicket(Severity.SEVERE))
+    expect_listed(page, new, graded.assigned, graded.severe)
+
+
+def test_a_list_gone_back_to_is_filtered_by_what_its_fields_show(live: Live) -> None:
+    """The browser would put a pick into the fields again whose answer nobody waited for."""
+    graded = Graded(live.office)
+    page = live.open("/tickets")
+    with held_back(page, "**/tickets?*severity=severe*", first_only=True):
+        page.select_option("[name=severity]", "severe")
+    page.goto(f"{live.address}/technicians")
+    page.go_back()
+    page.wait_for_selector("body[data-live=open]")
+    expect_listed(page, graded.assigned, graded.ordinary, graded.severe)
+    assert page.input_value("[name=severity]") == ""
 
 
 def while_another_day_is_looked_up(live: Live) -> tuple[Page, list[Route]]:

@@ -13,7 +13,7 @@ from sync_server.accounts import SESSION_COOKIE
 from sync_server.words import words_in
 from tests.builders.tickets import a_customer
 from tests.sync_server.desk_browser import PASSWORD, give_password, signed_in
-from tests.sync_server.live_desk import Live
+from tests.sync_server.live_desk import Live, held_back
 from tests.sync_server.test_desk_intake import all_tickets
 
 SAY = words_in("zh-CN")
@@ -38,6 +38,12 @@ def take_down(page: Page) -> None:
 
 def send(page: Page, form: str = "#act-form") -> None:
     page.click(f"{form} button.primary")
+
+
+def expect_taken(page: Page, words: str) -> None:
+    """The request is a ticket, and the page that shows it has done with what was kept of the form."""
+    expect(page.locator("#ticket")).to_contain_text(words)
+    page.wait_for_selector("body[data-live=open]")
 
 
 def end_session(page: Page) -> None:
@@ -82,7 +88,7 @@ def test_a_session_that_runs_out_while_a_request_is_taken_takes_nothing_away(liv
     expect(page.locator("#f-problem")).to_have_value(WORDS)
     expect(page.locator("#f-ticket_kind")).to_have_value("repair")
     send(page, "#intake footer")
-    expect(page.locator("#ticket")).to_contain_text("郑先生")
+    expect_taken(page, "郑先生")
     page.goto(f"{live.address}/tickets/new")
     expect(page.locator("#f-problem")).to_have_value("")
     assert [ticket.problem for ticket in all_tickets(live.office)] == [WORDS]
@@ -113,6 +119,52 @@ def test_an_office_that_does_not_answer_takes_nothing_away_and_doubles_nothing(l
     expect(page.locator("#ticket")).to_contain_text("郑先生")
     assert len(all_tickets(live.office)) == 1
     live.complaints.clear()  # the browser's own, of what was cut off
+
+
+def send_and_type_on(page: Page) -> Route:
+    """With the keyboard: Playwright itself touches no field of a page that is about to be another."""
+    page.focus("#f-problem")
+    page.keyboard.press("Control+End")
+    with held_back(page, "**/tickets/new", first_only=True) as held:
+        page.keyboard.press("Control+Enter")
+    page.keyboard.insert_text("，卧室的也是")
+    page.keyboard.press("Tab")
+    page.keyboard.insert_text("周末上午")
+    return held[0]
+
+
+def test_a_refused_request_keeps_what_was_typed_while_it_was_on_its_way(live: Live) -> None:
+    """The answer is a page of its own, and knows nothing of what a slow office gave time to mend."""
+    page = live.open("/tickets/new")
+    take_down(page)
+    page.fill("#f-phone", "不记得")
+    send_and_type_on(page).continue_()
+    expect(page.locator("#fault-phone")).to_contain_text(SAY("fault.phone"))
+    expect(page.locator("#f-problem")).to_have_value(WORDS + "，卧室的也是")
+    expect(page.locator("#f-wished_time")).to_have_value("周末上午")
+    page.fill("#f-phone", "138 0013 8001")
+    send(page, "#intake footer")
+    expect(page.locator("#ticket")).to_contain_text("卧室的也是")
+    (ticket,) = all_tickets(live.office)
+    assert (ticket.problem, ticket.wished_time) == (WORDS + "，卧室的也是", "周末上午")
+    live.complaints.clear()  # 422, said in the console
+
+
+def test_what_was_typed_when_a_request_was_on_its_way_stands_there_for_the_next(live: Live) -> None:
+    """Under ids of its own, or the office would take it for the request that it has."""
+    page = live.open("/tickets/new")
+    take_down(page)
+    send_and_type_on(page).continue_()
+    expect_taken(page, WORDS)
+    page.goto(f"{live.address}/tickets/new")
+    expect(page.locator("#f-problem")).to_have_value(WORDS + "，卧室的也是")
+    expect(page.locator("#intake .draft-notice")).to_contain_text(SAY("draft.kept"))
+    send(page, "#intake footer")
+    expect_taken(page, "卧室的也是")
+    said = {(ticket.problem, ticket.wished_time) for ticket in all_tickets(live.office)}
+    assert said == {(WORDS, ""), (WORDS + "，卧室的也是", "周末上午")}
+    page.goto(f"{live.address}/tickets/new")
+    expect(page.locator("#f-problem")).to_have_value("")
 
 
 def test_a_form_closed_by_mistake_opens_as_it_was(live: Live) -> None:

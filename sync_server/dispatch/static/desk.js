@@ -284,6 +284,31 @@
     order(list, fresh, new Map(all("tbody tr", list).map((row) => [row.dataset.id, row])));
   });
 
+  // -- what the list is filtered by ------------------------------------------------------------------------------------
+
+  // A link of the list was made when the list was. What has been picked or pressed since may still be without an answer,
+  // and will get none: the link says one thing that is wanted now, and the form all others.
+  document.addEventListener("htmx:configRequest", (event) => {
+    const { elt, path } = event.detail;
+    const says = elt.closest("#list [data-says]");
+    if (!says) return;
+    const filters = find("#filters");
+    const name = says.dataset.says;
+    const pressed = new URL(path, window.location.href).searchParams.getAll(name);
+    const asked = new FormData(filters);
+    asked.delete(name);
+    for (const value of pressed) asked.append(name, value);
+    event.detail.path = `${filters.getAttribute("action")}?${new URLSearchParams(asked)}`;
+    if (name === "page") return; // of this list, and not of one that is filtered by something else
+    const list = find("#list");
+    for (const input of all(`input[type=hidden][name=${name}]`, list)) input.remove();
+    for (const value of pressed) {
+      const input = Object.assign(document.createElement("input"), { type: "hidden", name, value });
+      input.setAttribute("form", filters.id);
+      list.prepend(input);
+    }
+  });
+
   // -- requests that fail, sentences that are told -------------------------------------------------------------------
 
   document.addEventListener("htmx:responseError", (event) => {
@@ -378,19 +403,13 @@
   document.addEventListener("htmx:afterSwap", (event) => {
     const { target } = event.detail;
     if (target.id === "panel" || target.id === "list") select();
+    if (target.id === "list") waiting = null; // it was of the list that stood here before
     if (target.id === "panel") find("#panel").scrollTop = 0;
     const sent = event.detail.requestConfig.elt;
     if (sent.matches(KEPT) && event.detail.requestConfig.verb === "post") {
       const back = find(KEPT, find(`#${CSS.escape(target.id)}`));
-      const since = typedSince(sent);
-      if (event.detail.xhr.status === 200) {
-        forget(sent);
-        // For when it is opened again; without the ids of what is done by now, under which it would be nothing new.
-        if (since.length > 0) keep(sent, { fields: seen(sent, fieldsOf(sent)), hasFiles: false, isAside: true });
-      } else if (back) {
-        for (const field of since) put(back, field);
-        keep(back); // refused: under another id, and against the ticket as it is now
-      }
+      if (event.detail.xhr.status === 200) done(draftKey(sent));
+      else if (back) refused(back, typedSince(sent));
     }
     if (target.id === "act-form") {
       const opener = event.detail.requestConfig.elt;
@@ -536,10 +555,13 @@
     }
   }
 
-  function keep(form, draft = {}) {
+  function keep(form) {
+    const fields = fieldsOf(form);
     const hasFiles = all("input[type=file]", form).some((input) => input.files.length > 0);
+    const since = typedSince(form);
+    const next = since.length > 0 ? seen(form, fields) : [];
     try {
-      sessionStorage.setItem(draftKey(form), JSON.stringify({ fields: fieldsOf(form), hasFiles, ...draft }));
+      sessionStorage.setItem(draftKey(form), JSON.stringify({ fields, hasFiles, since, next }));
     } catch {
       // The browser keeps nothing or has no more room: then the page itself is all there is.
     }
@@ -570,6 +592,11 @@
     for (const kept of all("input[data-draft]", form)) kept.remove();
     for (const input of all("input[type=radio], input[type=checkbox]", form)) input.checked = false;
     for (const field of fields) put(form, field);
+    askAnew(form);
+  }
+
+  /** For what hangs on a field: who could come that day, what is known of that number. */
+  function askAnew(form) {
     htmx.process(form); // what has just been put on the page does not listen yet
     for (const asks of all("[hx-get]", form)) {
       for (const cause of ["input", "change"]) asks.dispatchEvent(new Event(cause));
@@ -585,10 +612,16 @@
     return JSON.stringify(seen(form, fields));
   }
 
+  // A form that htmx sends is answered on its page, any other by a page of its own, which finds with the draft what was
+  // typed since.
   const sentFields = new WeakMap();
   document.addEventListener("htmx:beforeRequest", (event) => {
     const { elt } = event.detail;
     if (elt.matches(KEPT)) sentFields.set(elt, fieldsOf(elt));
+  });
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.matches(KEPT) && !form.hasAttribute("hx-post")) sentFields.set(form, fieldsOf(form));
   });
 
   /** What was typed or chosen while the form was on its way: the answer to it does not know of that. */
@@ -596,7 +629,22 @@
     const valuesOf = (fields, name) => JSON.stringify(fields.filter(([each]) => each === name));
     const sent = sentFields.get(form);
     const now = fieldsOf(form);
-    return seen(form, now).filter(([name]) => valuesOf(sent, name) !== valuesOf(now, name));
+    return sent ? seen(form, now).filter(([name]) => valuesOf(sent, name) !== valuesOf(now, name)) : [];
+  }
+
+  /** The office has it. What was typed since is there when the form is opened again, without the ids of what is done by
+   * now, under which it would be nothing new. */
+  function done(key) {
+    const { next = [] } = draftAt(key) || {};
+    if (next.length > 0) sessionStorage.setItem(key, JSON.stringify({ fields: next, hasFiles: false, isAside: true }));
+    else sessionStorage.removeItem(key);
+  }
+
+  /** Come back with what was sent, under another id or against the ticket as it is now. */
+  function refused(back, since) {
+    for (const field of since) put(back, field);
+    if (since.length > 0) askAnew(back);
+    keep(back);
   }
 
   function restore(form) {
@@ -629,14 +677,15 @@
       if (!draft) continue;
       const [person, action, about] = key.slice(DRAFT.length).split(" ");
       const makes = draft.fields.find(([name]) => name === "ticket_id");
-      if (made && makes && makes[1] === made) sessionStorage.removeItem(key); // it has become the ticket that is shown
+      if (made && makes && makes[1] === made) done(key); // it has become the ticket that is shown
       if (form || !ticket || draft.isAside || person !== body.dataset.person) continue;
       if (!action.startsWith(`/tickets/${ticket.dataset.id}/act/`)) continue;
       const opener = find(`[hx-get="${CSS.escape(action + (about ? `?about=${about}` : ""))}"]`);
       if (opener) opener.click();
     }
     if (!form) return;
-    if (find(".fault, [role=alert]", form)) keep(form); // come back with what was typed
+    const { since = [] } = draftAt(draftKey(form)) || {};
+    if (find(".fault, [role=alert]", form)) refused(form, since);
     else restore(form);
   }
 
