@@ -124,6 +124,7 @@ def serve(settings: Settings, greeting: Callable[[Settings], str] | None = None)
         storage = opened(settings)
         try:
             storage.take_room()
+            storage.rehearse()
             app = create_app(settings, storage, SystemClock())
             config = uvicorn.Config(
                 app,

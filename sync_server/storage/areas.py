@@ -7,9 +7,10 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar, TypeVarTuple
 
 import sqlalchemy as sa
 
+from sync_server.storage import journal, keys, tickets
 from sync_server.storage.attention import Attention
 from sync_server.storage.audit import Audit
-from sync_server.storage.dialects import ForMany
+from sync_server.storage.dialects import ForMany, rehearse
 from sync_server.storage.feed import Feed
 from sync_server.storage.journal import Journal
 from sync_server.storage.keys import Keys
@@ -33,6 +34,10 @@ class Looking(Protocol):
     def row(self, statement: sa.Select[*R], values: Values) -> tuple[*R]: ...
 
     def rows(self, statement: "sa.Select[*R] | sa.CompoundSelect[*R]", values: Values) -> list[tuple[*R]]: ...
+
+
+_OF_EACH_PHONE = (*journal.OF_EACH_PHONE, *keys.OF_EACH_PHONE, *tickets.OF_EACH_PHONE)
+_OF_EACH_OPERATION = (*journal.OF_EACH_OPERATION, *tickets.OF_EACH_TICKET)
 
 
 class Reading:
@@ -98,6 +103,11 @@ class Writing(Reading):
 
     def execute(self, statement: ForMany, rows: Sequence[Any]) -> None:
         statement.execute(self._connection, rows)
+
+    def rehearse(self, phones: int, operations: int) -> None:
+        """Have SQLite read what it will be told when so many phones bring so many operations."""
+        rehearse(self._connection, [text for each in _OF_EACH_PHONE for text in each.texts(phones)])
+        rehearse(self._connection, [text for each in _OF_EACH_OPERATION for text in each.texts(operations)])
 
 
 class Rows(Generic[A]):

@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from operator import itemgetter
@@ -23,6 +24,8 @@ _DIALECTS: dict[str, sa.Dialect] = {
 _MARKS = {"sqlite": "?", "postgresql": "%s"}
 _TOGETHER = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
 """For so many rows a statement is made: few texts, which SQLite's driver keeps prepared."""
+_AMONG = tuple(2**power for power in range(13))
+"""Among so many values a query looks, for the same reason; where there are fewer, the last one is said again."""
 _VALUES = re.compile(r"__\[POSTCOMPILE_\w+\]")
 """Where a compiled statement has room for the values of an expanding parameter."""
 
@@ -115,6 +118,10 @@ class ForMany:
         transaction begun around it."""
         connection.execute(self._about(len(rows)), tuple(chain.from_iterable(self._in_sqlite_order(rows))))
 
+    def texts(self, most: int) -> list[str]:
+        """What SQLite is told about up to so many rows."""
+        return [text for size, text in self._many.items() if size <= most]
+
     def _about(self, count: int) -> str:
         before, row, after = self._around
         return f"{before}{', '.join([row] * count)}{after}"
@@ -171,9 +178,45 @@ class Among:
     def rows(self, connection: sa.Connection, values: Collection[Any]) -> Sequence[tuple[Any, ...]]:
         if not values:
             return ()
-        dialect = connection.dialect.name
+        among = tuple(values)
+        if connection.dialect.name != "sqlite":
+            return connection.exec_driver_sql(self._about("postgresql", len(among)), among).all()
+        size = next((size for size in _AMONG if size >= len(among)), len(among))
+        among += among[-1:] * (size - len(among))
+        return _driver_of(connection).execute(self._about("sqlite", size), among).fetchall()
+
+    def texts(self, most: int) -> list[str]:
+        """What SQLite is asked about up to so many values."""
+        return [self._about("sqlite", size) for size in _AMONG if size < 2 * most]
+
+    def _about(self, dialect: str, count: int) -> str:
         before, after = self._around[dialect]
-        text = f"{before}{', '.join([_MARKS[dialect]] * len(values))}{after}"
-        if dialect == "sqlite":
-            return _driver_of(connection).execute(text, tuple(values)).fetchall()
-        return connection.exec_driver_sql(text, tuple(values)).all()
+        return f"{before}{', '.join([_MARKS[dialect]] * count)}{after}"
+
+
+class ForOne:
+    """A statement that answers with a single value, handed to the driver as text for the same reason."""
+
+    def __init__(self, statement: "sa.Select[Any] | sa.Update") -> None:
+        self._texts = {dialect: _compiled(statement, dialect) for dialect in _DIALECTS}
+
+    def value(self, connection: sa.Connection, values: Mapping[str, Any]) -> Any:
+        """None where there is no such row."""
+        text, names = self._texts[connection.dialect.name]
+        wanted = tuple([values[name] for name in names])
+        if connection.dialect.name == "sqlite":
+            rows: Sequence[Any] = _driver_of(connection).execute(text, wanted).fetchall()
+        else:
+            rows = connection.exec_driver_sql(text, wanted).all()
+        return rows[0][0] if rows else None
+
+
+def rehearse(connection: sa.Connection, texts: Iterable[str]) -> None:
+    """Have SQLite read what it will be told, and its driver keep what that comes to; nothing is done."""
+    driver = _driver_of(connection)
+    driver.execute("SAVEPOINT rehearsal")
+    for text in texts:
+        with suppress(sqlite3.IntegrityError):  # a row of nothing is refused, when its text has been read
+            driver.execute(text, (None,) * text.count("?")).close()
+    driver.execute("ROLLBACK TO rehearsal")
+    driver.execute("RELEASE rehearsal")

@@ -46,6 +46,10 @@ engine's own 4 KB much is left empty, and a burst has four times as many pages t
 _LOG_BYTES = 80 * 10**6
 """How long SQLite's log gets before a write has to wait while its pages are copied into the database: when very much
 comes at once most pages change many times, and are copied once, in the first quiet moment after it."""
+_STATEMENTS = 512
+"""How many the writer's connection keeps that SQLite has read."""
+_OPERATIONS_OF_A_DAY = 50
+"""Of one phone."""
 _ROOM = 60 * 10**6
 """Bytes of the log that are taken from the disk beforehand: what 500 phones that come back with a day's work each make
 of it."""
@@ -188,6 +192,17 @@ class Storage:
                 raise StorageUnavailable(str(fault)) from fault
         finally:
             connection.close()
+
+    def rehearse(self) -> None:
+        """Have SQLite read beforehand what it will be told when many phones come at once: a statement about 512 rows
+        takes it two milliseconds to read, and the first phones would wait for a dozen of them. Where somebody else
+        keeps it from doing so, it will be read then."""
+        if not self.is_embedded:
+            return
+        try:
+            self.write_now(lambda writing: writing.rehearse(GROUP, GROUP * _OPERATIONS_OF_A_DAY))
+        except StorageUnavailable as fault:
+            log.info("no statements were read beforehand: %s", fault)
 
     def take_room(self) -> None:
         """Have the log's room on the disk before there is much to write, because phones would wait while the file
@@ -540,7 +555,8 @@ def _writing_engine(address: sa.URL) -> sa.Engine:
         sa.event.listen(engine, "connect", _prepare_postgresql)
         return engine
     # One is the writer's; the other for what is done to the database as a whole.
-    engine = sa.create_engine(address, pool_size=1, max_overflow=1, poolclass=sa.QueuePool)
+    kept = {"cached_statements": _STATEMENTS}
+    engine = sa.create_engine(address, pool_size=1, max_overflow=1, poolclass=sa.QueuePool, connect_args=kept)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     # IMMEDIATE: the writer takes its lock first, and never finds out halfway that another process was faster.
     sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))

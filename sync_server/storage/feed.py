@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from sync_server.storage.dialects import ForOne
 from sync_server.storage.metadata import Number, metadata
 
 counters = sa.Table(
@@ -48,9 +49,8 @@ class Restore(Struct, frozen=True):
     restored_at_ms: int
 
 
-_LATEST = sa.select(counters.c.value).where(counters.c.name == FEED)
-_REVISION = sa.select(counters.c.value).where(counters.c.name == REFERENCE)
-_RAISE = (
+_COUNTED = ForOne(sa.select(counters.c.value).where(counters.c.name == sa.bindparam("counter")))
+_RAISE = ForOne(
     sa.update(counters)
     .where(counters.c.name == sa.bindparam("counter"))
     .values(value=counters.c.value + sa.bindparam("count"))
@@ -66,7 +66,7 @@ class Feed:
 
     def latest(self) -> int:
         """Everything up to here is committed and in this snapshot."""
-        return int(self._connection.scalar(_LATEST) or 0)
+        return int(_COUNTED.value(self._connection, {"counter": FEED}) or 0)
 
     def take(self, count: int) -> int:
         """Reserve `count` positions for this transaction and return the first."""
@@ -98,13 +98,13 @@ class Feed:
         return restore
 
     def reference_revision(self) -> int:
-        return int(self._connection.scalar(_REVISION) or 0)
+        return int(_COUNTED.value(self._connection, {"counter": REFERENCE}) or 0)
 
     def reference_changed(self) -> None:
         """To be called by whatever changes what phones carry to look up: people, certificates, prices."""
         self._raise(REFERENCE, 1)
 
     def _raise(self, name: str, count: int) -> int:
-        value = self._connection.scalar(_RAISE, {"counter": name, "count": count})
+        value = _RAISE.value(self._connection, {"counter": name, "count": count})
         assert value is not None, name  # the first migration puts a row there for each
         return int(value)

@@ -127,6 +127,9 @@ _BEGIN = ForMany(
         ).on_conflict_do_nothing(),
     )
 )
+OF_EACH_PHONE = (_HEADS_TO_MOVE, _BEGIN, _MOVE_HEADS)
+OF_EACH_OPERATION = (_KNOWN, _APPEND)
+"""Statements that every round makes which brings work."""
 _PUT_ASIDE = on_both(set_aside, lambda inserting: inserting.on_conflict_do_nothing())
 
 

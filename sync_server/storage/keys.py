@@ -128,6 +128,8 @@ _MARK = ForMany(
     .where(journals.c.device == sa.bindparam("marked"))
     .values({name: sa.bindparam(name) for name in JournalSignature.__struct_fields__})
 )
+OF_EACH_PHONE = (_JOURNALS, _MARK)
+"""Statements that every round makes which brings work."""
 _KEEP_SECRET = on_both(secrets, lambda inserting: inserting.on_conflict_do_nothing().returning(secrets.c.name))
 
 

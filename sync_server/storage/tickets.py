@@ -254,6 +254,9 @@ GOES_ON = frozenset(
 )
 """Operations that change nothing from which other columns are computed than those that _GO_ON sets: nearly all that is
 done on a visit."""
+OF_EACH_PHONE = (_SCOPES, _SCOPES_CHANGED_AT)
+OF_EACH_TICKET = (_LOAD, _GO_ON)
+"""Statements that every round makes which brings work."""
 _WITHDRAW = ForMany(sa.insert(withdrawals))
 _NEXT_NUMBER = on_both(
     numbers,

@@ -173,6 +173,18 @@ def test_rows_written_together_fail_alone(storage: Storage, among_others: bool) 
     assert kept == uploads[:19]
 
 
+@pytest.mark.parametrize("count", [1, 3, 64, 65, 4096, 5000])
+def test_what_is_looked_for_among_any_number_is_found_once(storage: Storage, count: int) -> None:
+    ticket = receive_request(storage, a_request())
+    (held,) = storage.read_now(lambda reading: [each.id for each in reading.journal.of_ticket(ticket)])
+    wanted = [held, *(new_id() for _ in range(count - 1))]
+    assert storage.read_now(lambda reading: reading.journal.known(wanted)) == {held}
+    assert storage.read_now(lambda reading: reading.journal.known(wanted[::-1])) == {held}
+    assert storage.read_now(lambda reading: reading.journal.known(wanted[1:])) == set()
+    loaded = storage.write_now(lambda writing: writing.tickets.to_change([ticket, *wanted[1:]]))
+    assert list(loaded) == [ticket]
+
+
 def test_a_read_sees_one_moment_however_long_it_takes(storage: Storage) -> None:
     def look_twice(reading: Reading) -> tuple[int, int]:
         first = reading.feed.latest()

@@ -1,4 +1,5 @@
-"""SQLite's pages, and its log, which takes a burst of writes and is copied into the database afterwards."""
+"""SQLite's pages, what it reads beforehand, and its log, which takes a burst of writes and is copied into the database
+afterwards."""
 
 import logging
 import shutil
@@ -6,13 +7,20 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from sync_server.storage import Storage, engine
+from shared_schema.operations import AddNote
+from sync_server.services.operations import Brought, arrived, receive_together
+from sync_server.storage import Storage, areas, dialects, engine
 from sync_server.storage.copies import copy_out, describe
+from sync_server.storage.engine import GROUP
+from tests.builders.tickets import a_request
+from tests.sync_server.conftest import MONDAY
+from tests.sync_server.office import CHEN, LIN, Journal, StandingClock, decide, hire, new_id
 from tests.sync_server.serving import until
 
 MANY = engine._WORTH_COPYING
@@ -108,6 +116,61 @@ def test_a_database_with_other_pages_is_served_as_it_is(
     assert (copied.feed, copied.faults) == (through + 1, ())
     assert asked(database, "page_size") == 4096
     assert asked(tmp_path / "copy.db", "page_size") == engine.PAGE_BYTES
+
+
+# -- what it reads beforehand ------------------------------------------------------------------------------------------
+
+
+def test_what_is_told_of_many_phones_has_been_read_beforehand_and_nothing_came_of_it(
+    storage: Storage, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.write_now(hire)
+    ticket = new_id()
+    storage.write_now(lambda writing: decide(writing, LIN, ticket, a_request(), MONDAY))
+    storage.close()
+    before = database.read_bytes()
+    storage = Storage.open(f"sqlite:///{database}")
+    told: list[str] = []
+    driver_of = dialects._driver_of
+
+    class Overheard:
+        def __init__(self, connection: sa.Connection) -> None:
+            self._driver = driver_of(connection)
+
+        def execute(self, text: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+            told.append(text)
+            return self._driver.execute(text, values)
+
+    monkeypatch.setattr(dialects, "_driver_of", Overheard)
+    storage.rehearse()
+    rehearsed = set(told)
+    storage.close()
+    assert database.read_bytes() == before
+
+    storage = Storage.open(f"sqlite:///{database}")
+    told.clear()
+    all_brought = []
+    for place in range(GROUP):
+        journal = Journal(f"phone-{place}", CHEN, StandingClock(MONDAY))
+        operations = [arrived(journal.write(ticket, AddNote("写"))) for _ in range(50)]
+        all_brought.append(Brought(journal.device, CHEN, operations, 0))
+    assert len(storage.write_now(lambda writing: receive_together(writing, all_brought))) == GROUP
+    about_many = {text for text in told if text.count("?") > GROUP}
+    assert len(about_many) >= 5
+    assert about_many <= rehearsed
+    storage.close()
+
+
+def test_an_office_starts_also_where_nothing_can_be_rehearsed(
+    storage: Storage, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_connection: object, _texts: object) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    with monkeypatch.context() as busy:
+        busy.setattr(areas, "rehearse", fail)
+        storage.rehearse()
+    is_as_it_was(storage, database, 0)
 
 
 # -- its room ----------------------------------------------------------------------------------------------------------
