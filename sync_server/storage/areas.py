@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar, TypeVarTuple
 
 import sqlalchemy as sa
 
-from sync_server.storage import journal, keys, tickets
+from sync_server.storage import journal, keys, people, tickets
 from sync_server.storage.attention import Attention
 from sync_server.storage.audit import Audit
 from sync_server.storage.dialects import ForMany, rehearse
@@ -36,7 +36,7 @@ class Looking(Protocol):
     def rows(self, statement: "sa.Select[*R] | sa.CompoundSelect[*R]", values: Values) -> list[tuple[*R]]: ...
 
 
-_OF_EACH_PHONE = (*journal.OF_EACH_PHONE, *keys.OF_EACH_PHONE, *tickets.OF_EACH_PHONE)
+_OF_EACH_PHONE = (*journal.OF_EACH_PHONE, *keys.OF_EACH_PHONE, *people.OF_EACH_PHONE, *tickets.OF_EACH_PHONE)
 _OF_EACH_OPERATION = (*journal.OF_EACH_OPERATION, *tickets.OF_EACH_TICKET)
 
 

@@ -215,6 +215,8 @@ _HEARD = ForMany(
         ),
     )
 )
+OF_EACH_PHONE = (_HEARD,)
+"""Statements that every round makes."""
 
 
 def device_with_token(row: Sequence[Any]) -> tuple[DeviceIdentity, bool]:
