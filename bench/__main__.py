@@ -19,10 +19,10 @@ def main() -> int:
     quick = parser.parse_args().quick
     turns = 2 if quick else 7
     figures = [
-        *_comeback(100, comeback.measure(100, 3 * turns)),  # a tenth of a second of raw says little
+        *_comeback(100, comeback.measure(100, 3 * turns)),  # tenths of a second say little
         *_comeback(500, comeback.measure(500, turns)),
         *_lists(lists.measure(tickets=100_000, first_sync_tickets=2_000, times=100 if quick else 600)),
-        *_photos(photos.measure(photos=PHOTOS, size_bytes=PHOTO_BYTES, turns=turns)),
+        *_photos(photos.measure(photos=PHOTOS, size_bytes=PHOTO_BYTES, turns=3 * turns)),
         _at_most("memory per idle live connection", live.bytes_per_stream(STREAMS) / 1024, 30, "{:.0f} KB"),
         *_races(1 if quick else 20),
         *_idle(idle.measure(phones=8, times=250, turns=turns)),
@@ -41,10 +41,11 @@ _INTRODUCTION = (
     "come back push 50 operations on 20 tickets each and pull until the office has said that both sides hold the same, "
     "which the answer to the push does where nothing else has happened; every turn begins with the same database and a "
     "server just started, with nothing left for the disk to write of earlier ones. Raw is sqlite3 of the standard "
-    "library in one process, in the turns between: a log row and a ticket row for each operation, 50 to a "
-    "transaction, nothing judged or answered; with the same tables, it writes the very rows the server has written, "
-    "into the server's tables with their indexes. The bare handler hashes, flushes and renames each photo and flushes "
-    "the folder. A race is 1,200 writes by 8 phones, each a round of its own, beside one that pulls by its cursor."
+    "library in one process, with SQLite's own page size, in the turns between: a log row and a ticket row for each "
+    "operation, 50 to a transaction, nothing judged or answered; with the same tables, it writes the very rows the "
+    "server has written, into the server's tables with their indexes. The bare handler hashes, flushes and renames each "
+    "photo and flushes the folder. A race is 1,200 writes by 8 phones, each a round of its own, beside one that pulls by "
+    "its cursor."
 )
 
 
