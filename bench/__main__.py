@@ -37,15 +37,15 @@ def main() -> int:
 _INTRODUCTION = (
     "A server process as in life: authentication, validation, journal hashes and signatures, `synchronous=FULL`; on "
     "SQLite where nothing else is said. The phones are in another process on the same two cores, their requests "
-    "prepared beforehand and genuine. Medians, with the smallest and the largest of the turns in brackets. Phones that "
-    "come back push 50 operations on 20 tickets each and pull until the office has said that both sides hold the same, "
-    "which the answer to the push does where nothing else has happened; every turn begins with the same database and a "
-    "server just started, with nothing left for the disk to write of earlier ones. Raw is sqlite3 of the standard "
-    "library in one process, with SQLite's own page size, in the turns between: a log row and a ticket row for each "
-    "operation, 50 to a transaction, nothing judged or answered; with the same tables, it writes the very rows the "
-    "server has written, into the server's tables with their indexes. The bare handler hashes, flushes and renames each "
-    "photo and flushes the folder. A race is 1,200 writes by 8 phones, each a round of its own, beside one that pulls by "
-    "its cursor."
+    "prepared beforehand and genuine. Medians, with the smallest and the largest of the turns in brackets. Phones "
+    "that come back push 50 operations on 20 tickets each and pull until the office has said that both sides hold the"
+    " same, which the answer to the push does where nothing else has happened; every turn begins with the same "
+    "database and a server just started, with nothing left for the disk to write of earlier ones. Raw is sqlite3 of "
+    "the standard library in one process, with SQLite's own page size, in the turns between: a log row and a ticket "
+    "row for each operation, 50 to a transaction, nothing judged or answered; with the same tables, it writes the "
+    "very rows the server has written, into the server's tables with their indexes. The bare handler hashes, flushes "
+    "and renames each photo and flushes the folder. A race is 1,200 writes by 8 phones, each a round of its own, "
+    "beside one that pulls by its cursor."
 )
 
 
