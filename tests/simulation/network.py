@@ -147,7 +147,9 @@ class Line(httpx.AsyncBaseTransport):
                 response.status_code, headers={"content-type": "application/json"}, content=content
             )
         trace.note("answer", f"{self._name} {response.status_code} {_short(response.content)}")
-        if response.status_code in {429, 503} and "retry-after" in response.headers:
+        # What enrolment is answered is said to the person who tries it, and not to the engine.
+        is_told = sent.path != "/sync/v1/enrol"
+        if is_told and response.status_code in {429, 503} and "retry-after" in response.headers:
             seconds = float(response.headers["retry-after"])
             self._world.invariants.office_wants_peace(self._name, self._world.loop.time() + seconds)
         return response
