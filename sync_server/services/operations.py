@@ -76,8 +76,6 @@ class _WithKind(Struct, frozen=True):
 
 
 _KIND_LETTERS = 100
-_NEED_MORE = frozenset({CreateTicket, AssignTicket})
-"""Operations that need more to be right than `apply` can know."""
 
 
 def arrived(raw: bytes) -> Arrived:
@@ -311,12 +309,10 @@ class _Taking:
                     self._began_at[after.id] = before.position
                 self._ended_at[after.id] = standing.judged
                 verdict = Verdict(each.id, each.sequence, filing(each.id, after), after.version)
-                is_to_file = kind is AnswerRefusal
             else:
                 verdict = self._refused(each, before, after)
-                is_to_file = True
             verdicts.append(wire.encode(verdict))
-            if is_to_file:
+            if kind is AnswerRefusal or not isinstance(after, Ticket):
                 self._to_file.append((each, place, after))
             known.add(each.id)
             standing.judged += 1
@@ -425,21 +421,14 @@ class _Taking:
             self._broken_at = self._broken_at or self._at_ms
             return JournalBroken()
         operation = envelope.operation
-        if type(operation) in _NEED_MORE and (rejection := self._not_for_this(envelope)) is not None:
-            return rejection
-        after = apply(envelope, before.ticket if before else None)
-        if isinstance(operation, MergeDuplicate) and isinstance(after, Ticket):
-            return _merged(after, standing.kept.get(operation.into))
-        return after
-
-    def _not_for_this(self, envelope: Envelope) -> Rejection | None:
-        """Why one of _NEED_MORE may not be made by this device, or name whom it names."""
-        operation = envelope.operation
         if isinstance(operation, CreateTicket) and self.device != OFFICE:
             return RoleNotAllowed(envelope.actor.role)  # whoever's phone it is: numbers are allotted at the desk
         if isinstance(operation, AssignTicket) and not self._is_technician(operation.technician):
             return UnknownTechnician()
-        return None
+        after = apply(envelope, before.ticket if before else None)
+        if isinstance(operation, MergeDuplicate) and isinstance(after, Ticket):
+            return _merged(after, standing.kept.get(operation.into))
+        return after
 
     def _is_ours(self, envelope: Envelope) -> bool:
         """Made on this device, by whoever it belongs to, and in their role; or as the technician they once were: a

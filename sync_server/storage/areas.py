@@ -106,8 +106,9 @@ class Writing(Reading):
 
     def rehearse(self, phones: int, operations: int) -> None:
         """Have SQLite read what it will be told when so many phones bring so many operations."""
-        rehearse(self._connection, [text for each in _OF_EACH_PHONE for text in each.texts(phones)])
-        rehearse(self._connection, [text for each in _OF_EACH_OPERATION for text in each.texts(operations)])
+        texts = [text for each in _OF_EACH_PHONE for text in each.texts(phones)]
+        texts += [text for each in _OF_EACH_OPERATION for text in each.texts(operations)]
+        rehearse(self._connection, texts)
 
 
 class Rows(Generic[A]):

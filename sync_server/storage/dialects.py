@@ -80,6 +80,12 @@ def _driver_of(connection: sa.Connection) -> sqlite3.Connection:
     return driver
 
 
+def _found(connection: sa.Connection, text: str, values: tuple[Any, ...]) -> Sequence[tuple[Any, ...]]:
+    if connection.dialect.name == "sqlite":
+        return _driver_of(connection).execute(text, values).fetchall()
+    return connection.exec_driver_sql(text, values).all()
+
+
 class ForMany:
     """A statement for any number of rows, handed to the driver as text.
 
@@ -179,11 +185,11 @@ class Among:
         if not values:
             return ()
         among = tuple(values)
-        if connection.dialect.name != "sqlite":
-            return connection.exec_driver_sql(self._about("postgresql", len(among)), among).all()
-        size = next((size for size in _AMONG if size >= len(among)), len(among))
-        among += among[-1:] * (size - len(among))
-        return _driver_of(connection).execute(self._about("sqlite", size), among).fetchall()
+        dialect = connection.dialect.name
+        if dialect == "sqlite":
+            size = next((size for size in _AMONG if size >= len(among)), len(among))
+            among += among[-1:] * (size - len(among))
+        return _found(connection, self._about(dialect, len(among)), among)
 
     def texts(self, most: int) -> list[str]:
         """What SQLite is asked about up to so many values."""
@@ -203,11 +209,7 @@ class ForOne:
     def value(self, connection: sa.Connection, values: Mapping[str, Any]) -> Any:
         """None where there is no such row."""
         text, names = self._texts[connection.dialect.name]
-        wanted = tuple([values[name] for name in names])
-        if connection.dialect.name == "sqlite":
-            rows: Sequence[Any] = _driver_of(connection).execute(text, wanted).fetchall()
-        else:
-            rows = connection.exec_driver_sql(text, wanted).all()
+        rows = _found(connection, text, tuple([values[name] for name in names]))
         return rows[0][0] if rows else None
 
 

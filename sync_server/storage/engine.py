@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar, TypeVarTuple
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar, TypeVarTuple, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
@@ -439,7 +439,7 @@ class Storage:
                     results = _done(writing, group)
                 break
             except _FAULTS as fault:
-                if attempt < _ATTEMPTS and getattr(_of_the_driver(fault), "sqlstate", None) in _RETRYABLE:
+                if attempt < _ATTEMPTS and getattr(_as_sqlalchemys(fault).orig, "sqlstate", None) in _RETRYABLE:
                     attempt += 1
                     continue
                 raise translated(fault) from fault
@@ -526,15 +526,18 @@ def _tell_here(outcomes: Sequence[_Outcome]) -> None:
 
 def translated(fault: _Fault) -> Exception:
     """What it is to whoever asked: the database out of reach, or a mistake of ours."""
-    kinds: Any = sqlite3 if isinstance(fault, sqlite3.Error) else sa.exc
-    is_damaged = type(fault) is kinds.DatabaseError  # SQLite: "disk image is malformed", "file is not a database"
-    if is_damaged or isinstance(fault, kinds.OperationalError | kinds.InterfaceError):
-        return StorageUnavailable(str(_of_the_driver(fault)))
+    known = _as_sqlalchemys(fault)
+    is_damaged = type(known) is sa.exc.DatabaseError  # SQLite: "disk image is malformed", "file is not a database"
+    if is_damaged or isinstance(known, sa.exc.OperationalError | sa.exc.InterfaceError):
+        return StorageUnavailable(str(known.orig))
+    return known
+
+
+def _as_sqlalchemys(fault: _Fault) -> sa.exc.DBAPIError:
+    """What SQLite's driver has raised by itself, as it would have come through SQLAlchemy."""
+    if isinstance(fault, sqlite3.Error):
+        fault = cast(sa.exc.DBAPIError, sa.exc.DBAPIError.instance(None, None, fault, sqlite3.Error))
     return fault
-
-
-def _of_the_driver(fault: _Fault) -> BaseException | None:
-    return fault if isinstance(fault, sqlite3.Error) else fault.orig
 
 
 def address_of(url: str) -> sa.URL:
